@@ -1,0 +1,35 @@
+# Needs only make and Python >= 3.11. Every target creates or reuses .venv by itself.
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv check format test demo lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: ## Create .venv from the pinned requirements, or reuse it
+	@PYTHON="$(PYTHON)" ./.ci/venv
+
+demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
+	@$(BIN)/sluice demo
+
+test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
+	@$(BIN)/pytest $(ARGS)
+
+check: venv ## Formatting, lint, types and import rules
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: venv ## Format the code and fix what lint can fix by itself
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+# `--universal`: one lock for every platform and Python the project supports. Annotations stay, so
+# that a reader sees why a package is there; addresses and machine paths do not.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
+lock: ## Pin the requirements anew (needs uv; LOCK_ARGS=--upgrade takes newer versions)
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
