@@ -1,0 +1,132 @@
+"""The errors Sluice raises on purpose, each carrying the subject it is about.
+
+This module names what can go wrong; it may not log, translate for HTTP or decide what happens next.
+
+    SluiceError
+    ├── CurrencyMismatchError     two currencies met in one sum: a bug
+    ├── IllegalMoveError          the lifecycle has no such transition: a bug, or two hands at once
+    ├── WishError                 the caller's wish can't be recorded as it stands
+    │   ├── InvalidWishError      … a field is missing, malformed or out of range
+    │   ├── PaymentNotFoundError  … Stripe knows no such payment
+    │   ├── KeyReusedError        … the idempotency key came with another body before
+    │   ├── RequestOpenError      … the charge has an open request already
+    │   └── UnsupportedChargeError … this kind of payment can't be refunded through Sluice yet
+    ├── RequestNotFoundError      no refund request has this id
+    ├── WrongStateError           the request's state does not allow this action
+    ├── EventNotFoundError        the inbox holds no such event
+    ├── LeaseLostError            another worker took over: stop, change nothing
+    └── WrongPlatformError        the database belongs to another platform account or livemode
+"""
+
+from typing import ClassVar
+
+
+class SluiceError(Exception):
+    """Base of everything Sluice raises on purpose; `str()` is a sentence for a person."""
+
+
+class CurrencyMismatchError(SluiceError):
+    """Two currencies met in one sum."""
+
+    def __init__(self, left: str, right: str) -> None:
+        super().__init__(f"can't add {left.upper()} and {right.upper()}: amounts of different currencies")
+        self.left = left
+        self.right = right
+
+
+class IllegalMoveError(SluiceError):
+    """Money was asked to move between buckets that no transition joins."""
+
+    def __init__(self, from_bucket: str, to_bucket: str) -> None:
+        super().__init__(f"no transition leads from {from_bucket} to {to_bucket}")
+        self.from_bucket = from_bucket
+        self.to_bucket = to_bucket
+
+
+class WishError(SluiceError):
+    """The caller's wish can't be recorded; `code` and `param` follow Stripe's error objects."""
+
+    code: ClassVar[str] = "parameter_invalid"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class InvalidWishError(WishError):
+    """A field of the wish is missing, malformed or out of range."""
+
+
+class PaymentNotFoundError(WishError):
+    """Stripe knows no payment by this id, seen from this account."""
+
+    code = "resource_missing"
+
+
+class KeyReusedError(WishError):
+    """An idempotency key was used before with another body."""
+
+    code = "idempotency_error"
+
+
+class RequestOpenError(WishError):
+    """The charge has an open refund request and the wish doesn't say `additional`."""
+
+    code = "refund_request_open"
+
+    def __init__(self, charge: str, open_request: str) -> None:
+        super().__init__(
+            f"{charge} already has the open refund request {open_request}; "
+            "wait for it, cancel it, or send additional=true if the buyer is owed both",
+            param="additional",
+        )
+        self.open_request = open_request
+
+
+class UnsupportedChargeError(WishError):
+    """This kind of payment can't be refunded through Sluice yet."""
+
+    code = "charge_type_unsupported"
+
+
+class RequestNotFoundError(SluiceError):
+    """No refund request has this id."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__(f"no refund request has the id {request}")
+        self.request = request
+
+
+class EventNotFoundError(SluiceError):
+    """The inbox holds no event with this id."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__(f"the inbox holds no event with the id {event}")
+        self.event = event
+
+
+class WrongStateError(SluiceError):
+    """The subject's state does not allow this action."""
+
+    def __init__(self, subject: str, action: str, state: str, allowed: str) -> None:
+        super().__init__(f"can't {action} {subject}: it is {state}; {action} needs {allowed}")
+        self.subject = subject
+        self.state = state
+
+
+class LeaseLostError(SluiceError):
+    """The caller's lease ran out and another worker took over; nothing was changed."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"the lease on {subject} was lost to another worker")
+        self.subject = subject
+
+
+class WrongPlatformError(SluiceError):
+    """The database is pinned to one platform account and livemode, and the key belongs to another."""
+
+    def __init__(self, pinned: str, offered: str) -> None:
+        super().__init__(
+            f"this database belongs to {pinned}, but STRIPE_API_KEY is a key of {offered}; "
+            "use the right key, or another DATABASE_URL for the other account"
+        )
