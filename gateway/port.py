@@ -1,6 +1,8 @@
-"""What Sluice needs of Stripe, as a Protocol that the real client and an in-process stand-in both satisfy.
+"""What Sluice needs of Stripe, as a Protocol that the real client and an in-process stand-in both
+satisfy.
 
-This module declares calls and the ways they fail; it may not import the SDK or decide what a failure means for a request.
+This module declares calls and the ways they fail; it may not import the SDK or decide what a
+failure means for a request.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,9 @@ from refunds.steps import StepOutcome, StripeCall, Trouble
 
 
 class ReadError(SluiceError):
-    """A read gave no answer to decide by; `stripe_request` is Stripe's `Request-Id` where there is one."""
+    """A read gave no answer to decide by; `stripe_request` is Stripe's `Request-Id` where there is
+    one.
+    """
 
     def __init__(self, message: str, *, stripe_request: str | None = None) -> None:
         super().__init__(message)
@@ -50,15 +54,20 @@ class UnavailableError(ReadError):
 
 
 class RejectedReadError(ReadError):
-    """Stripe refused the read itself (a 4xx that is neither 401, 403, 404 nor 429): asking again won't help."""
+    """Stripe refused the read itself (a 4xx that is neither 401, 403, 404 nor 429): asking again
+    won't help.
+    """
 
 
 class ListingTooLongError(ReadError):
-    """A list went on beyond the named bound, so nothing may be concluded from what it didn't hold."""
+    """A list went on beyond the named bound, so nothing may be concluded from what it didn't
+    hold.
+    """
 
 
 class Gateway(Protocol):
-    """The only way to Stripe. Every read raises `ReadError`; `execute` never raises for what Stripe answers.
+    """The only way to Stripe. Every read raises `ReadError`; `execute` never raises for what Stripe
+    answers.
 
     `account` is the connected account to act in (`Stripe-Account`); `None` is the platform itself.
     """
@@ -68,7 +77,9 @@ class Gateway(Protocol):
         ...
 
     def read_payment(self, payment: str, account: AccountId | None = None) -> ChargeFacts:
-        """Return the charge behind a `pi_…`, `ch_…` or `py_…`, with transfer and settlement read fresh."""
+        """Return the charge behind a `pi_…`, `ch_…` or `py_…`, with transfer and settlement read
+        fresh.
+        """
         ...
 
     def read_balance(self, account: AccountId | None) -> BalanceFacts:

@@ -17,5 +17,7 @@ def utc_now() -> datetime:
 
 
 def monotonic_seconds() -> float:
-    """Return seconds of a clock that never runs backwards, for measuring how long something took."""
+    """Return seconds of a clock that never runs backwards, for measuring how long something
+    took.
+    """
     return time.monotonic()

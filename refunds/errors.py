@@ -29,7 +29,9 @@ class CurrencyMismatchError(SluiceError):
     """Two currencies met in one sum."""
 
     def __init__(self, left: str, right: str) -> None:
-        super().__init__(f"can't add {left.upper()} and {right.upper()}: amounts of different currencies")
+        super().__init__(
+            f"can't add {left.upper()} and {right.upper()}: amounts of different currencies"
+        )
         self.left = left
         self.right = right
 
@@ -123,7 +125,9 @@ class LeaseLostError(SluiceError):
 
 
 class WrongPlatformError(SluiceError):
-    """The database is pinned to one platform account and livemode, and the key belongs to another."""
+    """The database is pinned to one platform account and livemode, and the key belongs to
+    another.
+    """
 
     def __init__(self, pinned: str, offered: str) -> None:
         super().__init__(

@@ -1,6 +1,7 @@
 """What Stripe said, as Sluice's own frozen values.
 
-This module names facts; it may not fetch them, judge them or keep a field nobody decides by. Open sets at Stripe
+This module names facts; it may not fetch them, judge them or keep a field nobody decides by. Open
+sets at Stripe
 (statuses, reasons, codes) stay strings where Sluice must survive a word it has not met.
 """
 
@@ -23,7 +24,9 @@ from refunds.money import Currency, Money
 
 
 class ChargeType(StrEnum):
-    """How a payment's money reached a connected account. Source: Stripe docs, "Connect charge types"."""
+    """How a payment's money reached a connected account. Source: Stripe docs, "Connect charge
+    types".
+    """
 
     DESTINATION = "destination"
     SEPARATE = "separate"
@@ -56,7 +59,9 @@ class PlatformFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFacts:
-    """One Stripe refund as read at `read_at`. `account` is the account it was read in; `None`: the platform."""
+    """One Stripe refund as read at `read_at`. `account` is the account it was read in; `None`: the
+    platform.
+    """
 
     refund: RefundId
     charge: ChargeId | None
@@ -118,7 +123,9 @@ class DisputeFacts:
     dispute: DisputeId
     charge: ChargeId
     status: str
-    """warning_needs_response, warning_under_review, warning_closed, needs_response, under_review, won, lost, …"""
+    """warning_needs_response, warning_under_review, warning_closed, needs_response, under_review,
+    won, lost, …
+    """
     charge_refundable: bool
 
     @property

@@ -1,6 +1,8 @@
-"""Names for the identifiers that travel through Sluice, so that one kind can't stand in for another.
+"""Names for the identifiers that travel through Sluice, so that one kind can't stand in for
+another.
 
-This module defines types and mints Sluice's own ids; it may not read the clock or know what any id refers to.
+This module defines types and mints Sluice's own ids; it may not read the clock or know what any id
+refers to.
 """
 
 import secrets

@@ -1,6 +1,7 @@
 """Where a refund request's money can be, and every way it may move: one table.
 
-This module is the only place that knows which transitions are legal; it may not move anything itself.
+This module is the only place that knows which transitions are legal; it may not move anything
+itself.
 """
 
 from collections.abc import Mapping
@@ -62,11 +63,19 @@ def _row(source: Bucket, target: Bucket, when: str) -> Transition:
 
 TRANSITIONS: Final[tuple[Transition, ...]] = (
     _row(Bucket.OPENED, Bucket.REQUESTED, "a wish is recorded"),
-    _row(Bucket.REQUESTED, Bucket.HELD, "the account does not cover it, or it waits for the account's run"),
+    _row(
+        Bucket.REQUESTED,
+        Bucket.HELD,
+        "the account does not cover it, or it waits for the account's run",
+    ),
     _row(Bucket.REQUESTED, Bucket.REVIEW, "a rule asks for a person"),
     _row(Bucket.REQUESTED, Bucket.REJECTED, "it can't be refunded at all"),
     _row(Bucket.REQUESTED, Bucket.CANCELED, "withdrawn before anything was sent"),
-    _row(Bucket.REQUESTED, Bucket.RELEASING, "prepared; only where no connected account is drawn on first"),
+    _row(
+        Bucket.REQUESTED,
+        Bucket.RELEASING,
+        "prepared; only where no connected account is drawn on first",
+    ),
     _row(Bucket.HELD, Bucket.RELEASING, "prepared by a release run"),
     _row(Bucket.HELD, Bucket.REVIEW, "a rule asks for a person"),
     _row(Bucket.HELD, Bucket.CANCELED, "withdrawn before anything was sent"),
@@ -77,7 +86,11 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     _row(Bucket.REVIEW, Bucket.CLOSED, "paid elsewhere, or given up, with a note"),
     _row(Bucket.REVIEW, Bucket.SUBMITTED, "the buyer acted, and Stripe's refund moved on"),
     _row(Bucket.RELEASING, Bucket.SUBMITTED, "Stripe accepted the refund"),
-    _row(Bucket.RELEASING, Bucket.HELD, "Stripe said insufficient funds, or it was proved never executed"),
+    _row(
+        Bucket.RELEASING,
+        Bucket.HELD,
+        "Stripe said insufficient funds, or it was proved never executed",
+    ),
     _row(Bucket.RELEASING, Bucket.REVIEW, "Stripe refused for another reason"),
     _row(Bucket.RELEASING, Bucket.REVERSED, "the transfers were reversed before the refund"),
     _row(Bucket.SUBMITTED, Bucket.SUCCEEDED, "Stripe says succeeded"),
@@ -123,7 +136,9 @@ def check_move(source: Bucket, target: Bucket) -> None:
 
 
 def status_of(amounts_minor: Mapping[Bucket, int]) -> Status:
-    """Return the status of a request whose amount lies in these buckets (minor units, zeros allowed)."""
+    """Return the status of a request whose amount lies in these buckets (minor units, zeros
+    allowed).
+    """
     present = {b for b, minor in amounts_minor.items() if minor > 0 and b is not Bucket.OPENED}
     for bucket, status in _ATTENTION:
         if bucket in present:

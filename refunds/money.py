@@ -1,6 +1,7 @@
 """Money as integers of minor units with their currency, and the few sums that refunds need.
 
-This module does arithmetic and plain formatting; it may not round to nearest, convert currencies or use floats.
+This module does arithmetic and plain formatting; it may not round to nearest, convert currencies or
+use floats.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,26 @@ Currency = NewType("Currency", str)
 """An ISO 4217 code in lower case, as Stripe writes it."""
 
 ZERO_DECIMAL: Final = frozenset(
-    "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split()
+    [
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    ]
 )
 """Currencies whose minor unit is the unit itself. Source: Stripe docs, "Supported currencies"."""
-THREE_DECIMAL: Final = frozenset("bhd jod kwd omr tnd".split())
+THREE_DECIMAL: Final = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 """Currencies with a thousandth as minor unit. Source: Stripe docs, "Supported currencies"."""
 
 
@@ -65,7 +82,7 @@ def share_ceil(part_minor: int, of_minor: int, total_minor: int) -> int:
     than the account will be asked for.
     """
     if of_minor <= 0 or part_minor < 0 or total_minor < 0:
-        raise ValueError(f"a share needs part ≥ 0, total ≥ 0 and of > 0, got {part_minor}, {total_minor}, {of_minor}")
+        raise ValueError(f"no share of {total_minor}: {part_minor} of {of_minor}")
     return -(-total_minor * part_minor // of_minor)
 
 

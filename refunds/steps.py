@@ -1,6 +1,6 @@
-"""What Sluice asks Stripe to do, as values that can be stored before the call and compared after it.
+"""What Sluice asks Stripe to do, as values stored before the call and compared after it.
 
-This module describes calls and their outcomes; it may not make one or choose what follows from it.
+This module describes calls and their outcomes; it may not make one or choose what follows.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from refunds.ids import AccountId, IdempotencyKey
 
 ParamValue: TypeAlias = str | int | bool | Mapping[str, str]
 Params: TypeAlias = Mapping[str, ParamValue]
-"""Parameters exactly as handed to the SDK; they must survive JSON unchanged, a retry sends the same bytes."""
+"""Exactly as handed to the SDK; they must survive JSON, for a retry sends the same bytes."""
 
 
 class StepKind(StrEnum):
@@ -56,7 +56,7 @@ class Trouble(StrEnum):
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     KEY_MISMATCH = "key_mismatch"
-    """`idempotency_error`: the key is bound to other parameters, so what happened under it is not known."""
+    """`idempotency_error`: the key is bound to other parameters; what it did is not known."""
     DENIED = "denied"
     """401 or 403: the key or the account's connection was revoked."""
 
@@ -83,7 +83,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """No verdict: it may or may not have happened. Only the same key and parameters may be sent again."""
+    """No verdict: it may have happened. Only the same key and parameters may be sent again."""
 
     trouble: Trouble
     message: str
