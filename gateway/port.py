@@ -18,8 +18,9 @@ from refunds.facts import (
     EventFacts,
     PlatformFacts,
     RefundFacts,
+    ReversalFacts,
 )
-from refunds.ids import AccountId, ChargeId, DisputeId, EventId, RefundId
+from refunds.ids import AccountId, ChargeId, DisputeId, EventId, RefundId, TransferId
 from refunds.steps import StepOutcome, StripeCall, Trouble
 
 
@@ -94,6 +95,12 @@ class Gateway(Protocol):
         self, charge: ChargeId, account: AccountId | None = None
     ) -> Sequence[RefundFacts]:
         """Return every refund of a charge, all pages; `ListingTooLongError` beyond the bound."""
+        ...
+
+    def list_reversals(self, transfer: TransferId) -> Sequence[ReversalFacts]:
+        """Return every reversal of a transfer, all pages; `ListingTooLongError` beyond the
+        bound.
+        """
         ...
 
     def read_account(self, account: AccountId) -> AccountFacts:

@@ -99,6 +99,8 @@ class SettlementFacts:
 
     amount: Money
     """Gross, in the currency the account settles in."""
+    net_minor: int
+    """What the account keeps of it: gross less fees, the application fee included."""
     pending: bool
     """Whether this money is still pending there."""
     available_on: datetime | None
@@ -163,6 +165,8 @@ class ChargeFacts:
     """The method's type, such as `card`."""
     transfer: TransferFacts | None
     application_fee_minor: int | None
+    platform_settled: Money | None
+    """Gross of the charge's own balance transaction, in the currency the platform settles in."""
     created: datetime
     read_at: datetime
 

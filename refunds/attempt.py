@@ -1,0 +1,129 @@
+"""One release attempt: its ordered calls with keys and parameters, fixed before anything is sent.
+
+This module plans calls; it may not make them or choose whether the release happens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts
+from refunds.ids import AttemptId, IdempotencyKey, RequestId
+from refunds.money import Money
+from refunds.need import Need, reversal_minor, spendable_in_transfer_minor
+from refunds.steps import ParamValue, StepKind, StripeCall
+
+
+class AttemptState(StrEnum):
+    """What is known of an attempt. PREPARED covers everything from intent to an unknown outcome."""
+
+    PREPARED = "prepared"
+    DONE = "done"
+    REFUSED = "refused"
+    NEVER_EXECUTED = "never_executed"
+
+
+class StepState(StrEnum):
+    """What is known of one step."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    REFUSED = "refused"
+    NEVER_EXECUTED = "never_executed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What a release is to achieve; everything the calls are made from."""
+
+    request: RequestId
+    attempt: AttemptId
+    amount: Money
+    need: Need | None
+    uncovered: bool
+    """A person let it go though the account does not cover it."""
+    spendable_minor: int | None
+    refund_application_fee: bool
+    reason: str | None
+
+
+def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
+    """Return the calls of one attempt, in order.
+
+    Covered: one refund that reverses its transfer. Uncovered: the refund alone, then a reversal of
+    what the account can spare. Nothing left to reverse: the refund alone, because Stripe refuses to
+    reverse a transfer that is fully reversed. Source: Stripe docs, "Create a refund",
+    "Create a transfer reversal".
+    """
+    transfer = charge.transfer
+    reverses = transfer is not None and not intent.uncovered
+    if transfer is not None and reverses:
+        reverses = reversal_minor(charge, transfer, intent.amount.amount_minor) > 0
+    params: dict[str, ParamValue] = {
+        "charge": charge.charge,
+        "amount": intent.amount.amount_minor,
+        "metadata": _metadata(intent),
+    }
+    if reverses:
+        params["reverse_transfer"] = True
+    if intent.refund_application_fee and reverses and charge.application_fee_minor:
+        params["refund_application_fee"] = True
+    if intent.reason is not None:
+        params["reason"] = intent.reason
+    refund = StripeCall(
+        kind=StepKind.REFUND,
+        params=params,
+        target=None,
+        account=None,
+        idempotency_key=_key(intent.attempt, 1),
+    )
+    if transfer is None or not intent.uncovered or intent.need is None:
+        return (refund,)
+    spare_minor = min(
+        spendable_in_transfer_minor(transfer, intent.spendable_minor or 0),
+        reversal_minor(charge, transfer, intent.amount.amount_minor),
+    )
+    if spare_minor <= 0:
+        return (refund,)
+    reversal = StripeCall(
+        kind=StepKind.REVERSAL,
+        params={"amount": spare_minor, "metadata": _metadata(intent)},
+        target=transfer.transfer,
+        account=None,
+        idempotency_key=_key(intent.attempt, 2),
+    )
+    return (refund, reversal)
+
+
+SAME_KEY_FOR: Final = timedelta(hours=20)
+"""Stripe keeps an idempotency key for at least 24 hours; the margin covers clocks and slow
+calls.
+"""
+KEY_FORGOTTEN_AFTER: Final = timedelta(hours=24, minutes=30)
+"""From here on nothing sent under the key can still take effect unseen."""
+
+
+class Recovery(StrEnum):
+    """What may be done about an attempt whose outcome is unknown."""
+
+    SEND_AGAIN = "send_again"
+    WAIT = "wait"
+    LOOK = "look"
+
+
+def how_to_recover(prepared_at: datetime, now: datetime) -> Recovery:
+    """Return the one safe move: the same key while Stripe knows it, a full list once it can't."""
+    age = now - prepared_at
+    if age < SAME_KEY_FOR:
+        return Recovery.SEND_AGAIN
+    return Recovery.WAIT if age < KEY_FORGOTTEN_AFTER else Recovery.LOOK
+
+
+def _key(attempt: AttemptId, ordinal: int) -> IdempotencyKey:
+    return IdempotencyKey(f"sluice-{attempt}-{ordinal}")
+
+
+def _metadata(intent: Intent) -> Mapping[str, str]:
+    return {METADATA_REQUEST: intent.request, METADATA_ATTEMPT: intent.attempt}

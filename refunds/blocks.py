@@ -1,0 +1,75 @@
+"""What stops a refund whatever the balance: the charge, a dispute, the account's standing, a
+deadline.
+
+This module judges facts in a fixed order; it may not look at balances or at other requests' turns.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import datetime
+
+from refunds.decision import Decision, Outcome, Rule, decide
+from refunds.facts import AccountStanding, ChargeFacts
+from refunds.money import Money, format_minor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """How a wish stands against its charge."""
+
+    amount: Money
+    other_open_minor: int
+    """Other open requests of the same charge that have no refund at Stripe yet."""
+
+
+def check_charge(charge: ChargeFacts, claim: Claim, *, at_intake: bool) -> Decision | None:
+    """Return what stops this refund of this charge; `None` if nothing does.
+
+    At intake what can't be done is rejected; a request that was accepted once goes to a person.
+    """
+    stop = Outcome.REJECT if at_intake else Outcome.REVIEW
+    left_minor = charge.remaining_minor - claim.other_open_minor
+    if not charge.refundable:
+        return decide(
+            stop, Rule.NOT_REFUNDABLE, f"{charge.charge} was not captured or did not succeed."
+        )
+    if charge.disputed:
+        return decide(stop, Rule.DISPUTED, f"{charge.charge} has an open dispute.")
+    if charge.remaining_minor <= 0:
+        return decide(stop, Rule.ALREADY_REFUNDED, f"{charge.charge} is refunded in full already.")
+    if claim.amount.amount_minor > left_minor:
+        left = format_minor(max(0, left_minor), charge.amount.currency)
+        return decide(
+            stop,
+            Rule.OVER_REMAINING,
+            f"{claim.amount} is more than the {left} left of {charge.charge}.",
+        )
+    return None
+
+
+def check_account(account: str, standing: AccountStanding, waived: Set[Rule]) -> Decision | None:
+    """Return what stops drawing on this account; `None` if nothing does."""
+    match standing:
+        case AccountStanding.REJECTED if Rule.ACCOUNT_REJECTED not in waived:
+            return decide(
+                Outcome.REVIEW, Rule.ACCOUNT_REJECTED, f"Stripe has rejected the account {account}."
+            )
+        case AccountStanding.DEAUTHORIZED if Rule.ACCOUNT_DEAUTHORIZED not in waived:
+            return decide(
+                Outcome.REVIEW,
+                Rule.ACCOUNT_DEAUTHORIZED,
+                f"The account {account} has disconnected from the platform.",
+            )
+        case _:
+            return None
+
+
+def check_deadline(deadline: datetime, now: datetime, waived: Set[Rule]) -> Decision | None:
+    """Return a review where the request has waited until its deadline; `None` before it."""
+    if now < deadline or Rule.DEADLINE in waived:
+        return None
+    return decide(
+        Outcome.REVIEW,
+        Rule.DEADLINE,
+        f"It was not covered by its deadline, {deadline:%Y-%m-%d %H:%M} UTC.",
+    )

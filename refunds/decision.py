@@ -1,0 +1,130 @@
+"""The verdict on one request: an outcome, the rule that gave it, and the sentence that says why.
+
+This module words decisions; it may not make them, so that page, API and log say the same thing.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from refunds.money import format_minor
+from refunds.need import Need
+
+
+class Outcome(StrEnum):
+    """What follows for the request."""
+
+    RELEASE = "release"
+    HOLD = "hold"
+    REVIEW = "review"
+    REJECT = "reject"
+
+
+class Rule(StrEnum):
+    """Which rule decided. Each has its next steps below."""
+
+    COVER = "cover"
+    PLATFORM_SHORT = "platform_short"
+    OLDER_FIRST = "older_first"
+    STRIPE_SHORT = "stripe_short"
+    PERSON = "person"
+    DEADLINE = "deadline"
+    DISPUTED = "disputed"
+    ALREADY_REFUNDED = "already_refunded"
+    OVER_REMAINING = "over_remaining"
+    NOT_REFUNDABLE = "not_refundable"
+    ACCOUNT_REJECTED = "account_rejected"
+    ACCOUNT_DEAUTHORIZED = "account_deauthorized"
+    FOREIGN_REFUND = "foreign_refund"
+    STRIPE_REFUSED = "stripe_refused"
+    REFUND_FAILED = "refund_failed"
+    REQUIRES_ACTION = "requires_action"
+    NEVER_EXECUTED = "never_executed"
+
+
+NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
+    (Rule.COVER, Outcome.RELEASE): ("Nothing to do: the account's next release run sends it.",),
+    (Rule.COVER, Outcome.HOLD): (
+        "Wait: it is released by itself as soon as the balance covers it.",
+        "Or ask the connected account to add funds.",
+        "Or release it uncovered, at the platform's expense.",
+    ),
+    (Rule.PLATFORM_SHORT, Outcome.HOLD): ("Add funds to the platform's Stripe balance.",),
+    (Rule.OLDER_FIRST, Outcome.HOLD): (
+        "Wait: an older request was passed over too often and goes first.",
+    ),
+    (Rule.STRIPE_SHORT, Outcome.HOLD): (
+        "Wait: it is tried again, with a fresh key, when the balance is read next.",
+    ),
+    (Rule.PERSON, Outcome.RELEASE): ("Nothing to do: a person released it.",),
+    (Rule.DEADLINE, Outcome.REVIEW): (
+        "Approve it to keep waiting, release it uncovered, or close it.",
+    ),
+    (Rule.DISPUTED, Outcome.REJECT): ("Answer the dispute; a refund can't be sent meanwhile.",),
+    (Rule.DISPUTED, Outcome.REVIEW): (
+        "Wait for the dispute: won puts it back on hold, lost closes it.",
+    ),
+    (Rule.ALREADY_REFUNDED, Outcome.REJECT): ("Nothing to do: the buyer has the money.",),
+    (Rule.ALREADY_REFUNDED, Outcome.REVIEW): ("Close it if the buyer has the money.",),
+    (Rule.OVER_REMAINING, Outcome.REJECT): ("Ask for no more than is left of the charge.",),
+    (Rule.OVER_REMAINING, Outcome.REVIEW): ("Close it, and ask again for what is left.",),
+    (Rule.NOT_REFUNDABLE, Outcome.REJECT): ("Check the payment: it was not captured, or failed.",),
+    (Rule.NOT_REFUNDABLE, Outcome.REVIEW): ("Check the payment in the Stripe Dashboard.",),
+    (Rule.ACCOUNT_REJECTED, Outcome.REVIEW): (
+        "Release it uncovered, at the platform's expense, or close it.",
+    ),
+    (Rule.ACCOUNT_DEAUTHORIZED, Outcome.REVIEW): (
+        "Release it uncovered, at the platform's expense, or close it.",
+    ),
+    (Rule.FOREIGN_REFUND, Outcome.REVIEW): ("The same wish: close it. Owed as well: approve it.",),
+    (Rule.STRIPE_REFUSED, Outcome.REVIEW): (
+        "Read Stripe's reason; approve it to try again, or close it.",
+    ),
+    (Rule.REFUND_FAILED, Outcome.REVIEW): (
+        "The buyer is still owed: approve it to try again, or pay them another way and close it.",
+    ),
+    (Rule.REQUIRES_ACTION, Outcome.REVIEW): (
+        "Stripe waits for the buyer; it moves on by itself when they act.",
+    ),
+    (Rule.NEVER_EXECUTED, Outcome.HOLD): (
+        "Nothing to do: Stripe never carried it out, and it is tried again.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """An outcome with its rule and its reason in one sentence with the figures."""
+
+    outcome: Outcome
+    rule: Rule
+    why: str
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """What a person can do now."""
+        return NEXT_STEPS.get((self.rule, self.outcome), ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A decision with the figures it was made from; amounts in need's currency."""
+
+    decision: Decision
+    need: Need | None
+    spendable_minor: int | None
+    shortfall_minor: int | None
+
+
+def decide(outcome: Outcome, rule: Rule, why: str) -> Decision:
+    """Return the decision; a rule without next steps for its outcome is a bug."""
+    assert (rule, outcome) in NEXT_STEPS, (rule, outcome)
+    return Decision(outcome=outcome, rule=rule, why=why)
+
+
+def describe_need(need: Need) -> str:
+    """Return the need in words, with its buffer where there is one."""
+    text = format_minor(need.amount_minor, need.currency)
+    if need.fx_buffer_minor:
+        text += f" (+ {format_minor(need.fx_buffer_minor, need.currency)} FX buffer)"
+    return text
