@@ -107,6 +107,8 @@ def bound_names(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
                 yield name
+            case _:
+                pass
 
 
 def forbidden_words(name: str) -> list[str]:

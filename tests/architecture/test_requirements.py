@@ -92,8 +92,8 @@ LICENSED_OTHERWISE: Final = dict.fromkeys(
 
 def licences(package: PackageMetadata) -> set[str]:
     """What a package says of its licence: the expression, else its classifiers, else free text."""
-    expression = package.get("License-Expression")
-    if expression:
+    if "License-Expression" in package:
+        expression = package["License-Expression"]
         # Of "A OR B" we take one, of "A AND B" both; asking for all is the stricter reading.
         return {part.strip("() ").lower() for part in re.split(r" (?:OR|AND) ", expression)}
     classifiers = {
@@ -101,7 +101,7 @@ def licences(package: PackageMetadata) -> set[str]:
         for classifier in package.get_all("Classifier") or []
         if classifier.startswith("License :: OSI Approved ::")
     }
-    text = (package.get("License") or "").partition("\n")[0]
+    text = package["License"].partition("\n")[0] if "License" in package else ""
     return classifiers or {text.lower().removesuffix(" license").strip()}
 
 
