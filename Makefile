@@ -2,7 +2,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test demo lock
+.PHONY: help venv check format test demo revision lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ check: venv ## Formatting, lint, types and import rules
 format: venv ## Format the code and fix what lint can fix by itself
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
+
+revision: venv ## Draft a migration from the tables (REVISION=0002 MESSAGE="add …")
+	@$(BIN)/python -c 'import sys; from store.migrate import draft; draft(*sys.argv[1:])' "$(MESSAGE)" "$(REVISION)"
+	@$(BIN)/ruff check --quiet --fix-only store/migrations/versions
+	@$(BIN)/ruff format --quiet store/migrations/versions
 
 # `--universal`: one lock for every platform and Python the project supports. Annotations stay, so
 # that a reader sees why a package is there; addresses and machine paths do not.

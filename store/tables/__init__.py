@@ -1,0 +1,27 @@
+"""The tables, one module per subject, and the list of those modules.
+
+It may not query: a table module declares rows, constraints and indexes, and nothing reads or writes
+through it but the functions of `store`.
+"""
+
+from types import ModuleType
+from typing import Final
+
+from store.tables import inbox, operations
+from store.tables.base import ExtraDdl, metadata
+
+TABLE_MODULES: Final[tuple[ModuleType, ...]] = (inbox, operations)
+"""Every module that declares tables: one that is missing here is unknown to the migrations."""
+
+__all__ = ["TABLE_MODULES", "extra_ddl", "metadata"]
+
+
+def extra_ddl(dialect: str) -> tuple[str, ...]:
+    """Return what the modules declare beyond their metadata, in the order to run it.
+
+    A table module declares it as a function `extra_ddl(dialect) -> tuple[str, ...]`.
+    """
+    declared: list[ExtraDdl] = [
+        module.extra_ddl for module in TABLE_MODULES if hasattr(module, "extra_ddl")
+    ]
+    return tuple(statement for declare in declared for statement in declare(dialect))
