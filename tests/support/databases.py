@@ -3,8 +3,6 @@
 It may not start servers or decide which tests use which database: it makes, names and drops them.
 """
 
-import importlib
-import importlib.util
 import shutil
 import sqlite3
 import uuid
@@ -16,14 +14,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from store.migrate import upgrade
+
 _FIRST_WITH_FILE_COPY = 150_000
-
-
-def migrate(url: str) -> None:
-    """Bring an empty database to the newest schema."""
-    # The seam: once `store.migrate` exists this is a plain import and call.
-    if importlib.util.find_spec("store.migrate") is not None:
-        importlib.import_module("store.migrate").upgrade(url)
 
 
 class SqliteTemplate:
@@ -31,7 +24,7 @@ class SqliteTemplate:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "template.db"
-        migrate(f"sqlite:///{self._file}")
+        upgrade(f"sqlite:///{self._file}")
         # The copy below takes one file only, so nothing may be left in the write-ahead log.
         with closing(sqlite3.connect(self._file)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -73,7 +66,7 @@ class PostgresDatabases:
         if self._template is None:
             name = self._next_name()
             self._create(name, template=None)
-            migrate(self._url_of(name))
+            upgrade(self._url_of(name))
             self._template = name
         name = self._next_name()
         self._create(name, template=self._template)
