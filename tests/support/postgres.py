@@ -157,6 +157,8 @@ class PostgresServer:
         assert self._watchdog.stdin is not None
         self._watchdog.stdin.close()
         self._watchdog.wait(STOP_TIMEOUT_SECONDS)
+        # Only what is left where the server's user could not even enter.
+        shutil.rmtree(self._root, ignore_errors=True)
 
     def _initialise(self) -> None:
         self._run(
