@@ -49,7 +49,7 @@ class Backoff:
 
 
 EVENT_BACKOFF: Final = Backoff(base_seconds=2, cap_seconds=900, attempts=12)
-"""An event is dead after 12 attempts, about two hours."""
+"""An event is dead after 12 attempts, 24 to 47 minutes after the first."""
 LANE_BACKOFF: Final = Backoff(base_seconds=2, cap_seconds=120)
 """A release run that could not read Stripe."""
 UNSETTLED_BACKOFF: Final = Backoff(base_seconds=2, cap_seconds=300)
@@ -79,11 +79,13 @@ def after_trouble(circuit: Circuit, trouble: Trouble, now: datetime, jitter: flo
     """Return the circuit after a call brought no verdict.
 
     A revoked key or connection opens it at once, everything else from the third failure in a row;
-    a conflict or a key mismatch says nothing about Stripe's health and leaves it as it is.
+    a conflict or a key mismatch says nothing about Stripe's health and leaves it as it is. Once
+    open, only a verdict closes it: a failed probe, or a call that was under way, opens it anew.
     """
     if trouble in (Trouble.CONFLICT, Trouble.KEY_MISMATCH):
         return circuit
     failures = circuit.failures + 1
-    if trouble is not Trouble.DENIED and failures < _FAILURES_TO_OPEN:
+    opens = trouble is Trouble.DENIED or failures >= _FAILURES_TO_OPEN
+    if circuit.open_until is None and not opens:
         return Circuit(failures=failures)
     return Circuit(failures=failures, open_until=now + _CIRCUIT_BACKOFF.delay(failures, jitter))
