@@ -7,10 +7,28 @@ through it but the functions of `store`.
 from types import ModuleType
 from typing import Final
 
-from store.tables import inbox, operations
+from store.tables import (
+    attempts,
+    inbox,
+    installation,
+    lanes,
+    ledger,
+    observations,
+    operations,
+    requests,
+)
 from store.tables.base import ExtraDdl, metadata
 
-TABLE_MODULES: Final[tuple[ModuleType, ...]] = (inbox, operations)
+TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
+    inbox,
+    operations,
+    installation,
+    lanes,
+    requests,
+    attempts,
+    ledger,
+    observations,
+)
 """Every module that declares tables: one that is missing here is unknown to the migrations."""
 
 __all__ = ["TABLE_MODULES", "extra_ddl", "metadata"]

@@ -19,7 +19,9 @@ ROOM_FILES: Final = [file for room in rooms() for file in modules_of(room)]
 OUR_FILES: Final = [file for file in ROOM_FILES if file.parts[0] != "sandbox"]
 
 LINES_MAX: Final = 400
-LONG_ON_PURPOSE: Final[dict[str, str]] = {}
+LONG_ON_PURPOSE: Final[dict[str, str]] = {
+    "store/migrations/versions/0001_create_every_table.py": "every table, drafted by Alembic",
+}
 
 
 def sentences(text: str) -> int:

@@ -1,0 +1,269 @@
+"""Release attempts and the money kept for them: intent before the call, outcome after it.
+
+It may not call Stripe or decide what an outcome means.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, or_, update
+from sqlmodel import col, select
+
+from refunds.attempt import AttemptState, StepState
+from refunds.errors import LeaseLostError
+from refunds.ids import AccountId, AttemptId, IdempotencyKey, LaneId, RequestId
+from refunds.money import Currency, Money
+from refunds.steps import StripeCall
+from store.database import Unit
+from store.tables.attempts import (
+    AttemptStep,
+    ReleaseAttempt,
+    ReleaseRun,
+    Reservation,
+    ReservationEnd,
+    StepCallRow,
+)
+from store.tables.lanes import Purse
+from store.upsert import insert_or_ignore
+
+ATTEMPT_LEASE: Final = timedelta(seconds=10)
+"""How long a caller has an attempt to itself, from prepare or claim on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationMark:
+    """The reservations of one holder at one moment, taken before its balance is read.
+
+    Whatever was open then, or is made later, may or may not be in that balance: it is deducted.
+    """
+
+    holder: str
+    open_ids: frozenset[int]
+    last_id: int
+    open_minor: Mapping[Currency, int]
+
+
+def mark_reservations(unit: Unit, holder: str) -> ReservationMark:
+    """Return what is reserved of a holder's money now."""
+    statement = select(Reservation).where(
+        col(Reservation.holder) == holder, col(Reservation.closed_at).is_(None)
+    )
+    sums: dict[Currency, int] = {}
+    ids = set()
+    for row in unit.exec(statement):
+        assert row.id is not None
+        ids.add(row.id)
+        currency = Currency(row.currency)
+        sums[currency] = sums.get(currency, 0) + row.amount_minor
+    newest = select(func.max(Reservation.id)).where(col(Reservation.holder) == holder)
+    last_id = unit.exec(newest).one() or 0
+    return ReservationMark(holder=holder, open_ids=frozenset(ids), last_id=last_id, open_minor=sums)
+
+
+def lock_purses(unit: Unit, purses: Sequence[tuple[str, Currency]]) -> None:
+    """Lock the purses, in one order for everybody, so that promises made of them queue up."""
+    for holder, currency in sorted(set(purses)):
+        insert_or_ignore(unit, Purse, holder=holder, currency=currency)
+        statement = select(Purse).where(
+            col(Purse.holder) == holder, col(Purse.currency) == currency
+        )
+        unit.exec(statement.with_for_update()).one()
+
+
+def reserved_since(unit: Unit, mark: ReservationMark, currency: Currency) -> int:
+    """Return what must be deducted from a balance read after `mark`; call it with the purse locked.
+
+    Freed promises made since are not counted: the money never left.
+    """
+    made_since = (col(Reservation.id) > mark.last_id) & (
+        col(Reservation.end).is_(None) | (col(Reservation.end) != ReservationEnd.FREED)
+    )
+    statement = (
+        select(func.coalesce(func.sum(Reservation.amount_minor), 0))
+        .where(col(Reservation.holder) == mark.holder, col(Reservation.currency) == currency)
+        .where(or_(made_since, col(Reservation.id).in_(mark.open_ids)))
+    )
+    return int(unit.exec(statement).one())
+
+
+def add_run(unit: Unit, run: ReleaseRun) -> None:
+    """Store a run before it decides anything."""
+    unit.add(run)
+    unit.flush()
+
+
+def add_attempt(
+    unit: Unit,
+    attempt: ReleaseAttempt,
+    calls: Sequence[StripeCall],
+    reserve: Sequence[tuple[str, Money]],
+) -> None:
+    """Store the intent: the attempt, its calls as they will be sent, and the money kept for it."""
+    unit.add(attempt)
+    unit.flush()
+    for ordinal, call in enumerate(calls, start=1):
+        unit.add(
+            AttemptStep(
+                attempt_id=attempt.id,
+                ordinal=ordinal,
+                kind=call.kind,
+                idempotency_key=call.idempotency_key,
+                params=dict(call.params),
+                target=call.target,
+                stripe_account=call.account,
+            )
+        )
+    for holder, amount in reserve:
+        unit.add(
+            Reservation(
+                attempt_id=attempt.id,
+                holder=holder,
+                currency=amount.currency,
+                amount_minor=amount.amount_minor,
+                opened_at=attempt.prepared_at,
+            )
+        )
+    unit.flush()
+
+
+def get_attempt(unit: Unit, attempt: AttemptId | str) -> ReleaseAttempt | None:
+    """Return an attempt, if there is one by this id."""
+    return unit.get(ReleaseAttempt, attempt)
+
+
+def lock_attempt(unit: Unit, attempt: AttemptId | str) -> ReleaseAttempt | None:
+    """Return an attempt, its row locked until the unit ends."""
+    statement = select(ReleaseAttempt).where(col(ReleaseAttempt.id) == attempt).with_for_update()
+    return unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def attempts_of(unit: Unit, request: RequestId | str) -> list[ReleaseAttempt]:
+    """Return a request's attempts, oldest first."""
+    statement = select(ReleaseAttempt).where(col(ReleaseAttempt.request_id) == request)
+    return list(unit.exec(statement.order_by(col(ReleaseAttempt.id))))
+
+
+def steps_of(unit: Unit, attempt: AttemptId | str) -> list[AttemptStep]:
+    """Return an attempt's steps in the order they are called."""
+    statement = (
+        select(AttemptStep)
+        .where(col(AttemptStep.attempt_id) == attempt)
+        .order_by(col(AttemptStep.ordinal))
+        .execution_options(populate_existing=True)
+    )
+    return list(unit.exec(statement))
+
+
+def call_of(step: AttemptStep) -> StripeCall:
+    """Return a stored step as the call it is, parameter for parameter."""
+    return StripeCall(
+        kind=step.kind,
+        params=step.params,
+        target=step.target,
+        account=AccountId(step.stripe_account) if step.stripe_account else None,
+        idempotency_key=IdempotencyKey(step.idempotency_key),
+    )
+
+
+def add_call(unit: Unit, row: StepCallRow) -> None:
+    """Append one try to the attempt's timeline."""
+    unit.add(row)
+
+
+def calls_of(unit: Unit, attempt: AttemptId | str, limit: int = 500) -> list[StepCallRow]:
+    """Return an attempt's tries in order."""
+    statement = select(StepCallRow).where(col(StepCallRow.attempt_id) == attempt)
+    return list(unit.exec(statement.order_by(col(StepCallRow.id)).limit(limit)))
+
+
+def claim_unsettled(unit: Unit, worker: str, now: datetime) -> tuple[AttemptId, int] | None:
+    """Take the attempt without an outcome that is due longest; return it with its fence."""
+    statement = (
+        select(ReleaseAttempt)
+        .where(col(ReleaseAttempt.state) == AttemptState.PREPARED)
+        .where(col(ReleaseAttempt.next_try_at) <= now)
+        .order_by(col(ReleaseAttempt.next_try_at), col(ReleaseAttempt.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = unit.exec(statement).first()
+    if row is None:
+        return None
+    row.claimed_by = worker
+    row.fence += 1
+    row.next_try_at = now + ATTEMPT_LEASE
+    unit.add(row)
+    return AttemptId(row.id), row.fence
+
+
+def renew_attempt(unit: Unit, attempt: AttemptId, fence: int, now: datetime) -> None:
+    """Lengthen the caller's time with an attempt; raise `LeaseLostError` if another has it."""
+    row = lock_attempt(unit, attempt)
+    if row is None or row.fence != fence or row.state is not AttemptState.PREPARED:
+        raise LeaseLostError(attempt)
+    row.next_try_at = now + ATTEMPT_LEASE
+    unit.add(row)
+
+
+def postpone_attempt(unit: Unit, attempt: AttemptId, until: datetime, trouble: str) -> None:
+    """Note that the outcome is still unknown and when to look again."""
+    row = lock_attempt(unit, attempt)
+    if row is None or row.state is not AttemptState.PREPARED:
+        return
+    row.tries += 1
+    row.next_try_at = until
+    row.last_trouble = trouble
+    row.claimed_by = None
+    unit.add(row)
+
+
+def settle_attempt(unit: Unit, row: ReleaseAttempt, state: AttemptState, now: datetime) -> None:
+    """Write what became of an attempt, once."""
+    assert row.state is AttemptState.PREPARED, "an attempt is settled once"
+    assert state is not AttemptState.PREPARED, "settling says what became of it"
+    row.state = state
+    row.settled_at = now
+    row.claimed_by = None
+    unit.add(row)
+
+
+def settle_step(
+    unit: Unit,
+    step: AttemptStep,
+    state: StepState,
+    now: datetime,
+    *,
+    object_id: str | None = None,
+    object_minor: int | None = None,
+) -> None:
+    """Write what became of a step, once."""
+    assert step.state is StepState.PLANNED, "a step is settled once"
+    step.state = state
+    step.object_id = object_id
+    step.object_minor = object_minor
+    step.settled_at = now
+    unit.add(step)
+    unit.flush()
+
+
+def close_reservations(
+    unit: Unit, attempt: AttemptId | str, end: ReservationEnd, now: datetime
+) -> None:
+    """Stop keeping money for an attempt: it left the balance, or it never will."""
+    unit.exec(
+        update(Reservation)
+        .where(col(Reservation.attempt_id) == attempt, col(Reservation.closed_at).is_(None))
+        .values(closed_at=now, end=end)
+    )
+
+
+def unfinished_in(unit: Unit, lane: LaneId, limit: int = 1_000) -> list[ReleaseAttempt]:
+    """Return the lane's attempts without an outcome, oldest first."""
+    statement = (
+        select(ReleaseAttempt)
+        .where(col(ReleaseAttempt.lane) == lane)
+        .where(col(ReleaseAttempt.state) == AttemptState.PREPARED)
+    )
+    return list(unit.exec(statement.order_by(col(ReleaseAttempt.id)).limit(limit)))

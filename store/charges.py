@@ -1,0 +1,170 @@
+"""Charges as last read, and the row lock under which their capacity is divided.
+
+It may not decide whether a refund fits; it counts what is claimed.
+"""
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from refunds.facts import ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
+from refunds.ids import AccountId, ChargeId, PaymentIntentId, RequestId, TransferId
+from refunds.lifecycle import OPEN
+from refunds.money import Currency, Money
+from store.database import Unit
+from store.tables.observations import Refund
+from store.tables.requests import Charge, RefundRequest, RequestBucket
+from store.upsert import insert_or_ignore
+
+_NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
+
+
+def save_charge(unit: Unit, facts: ChargeFacts) -> None:
+    """Store what was read, locking the charge's row; older news never overwrites newer."""
+    values = _values(facts)
+    if insert_or_ignore(unit, Charge, **values):
+        return
+    row = lock_charge(unit, facts.charge)
+    assert row is not None, "a charge row is never deleted"
+    if row.read_at <= facts.read_at:
+        row.sqlmodel_update(values)
+        unit.add(row)
+
+
+def lock_charge(unit: Unit, charge: ChargeId | str) -> Charge | None:
+    """Return the charge's row, locked until the unit ends (SQLite: the whole unit is alone)."""
+    statement = select(Charge).where(col(Charge.id) == charge).with_for_update()
+    return unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def load_charge(unit: Unit, charge: ChargeId | str) -> ChargeFacts | None:
+    """Return the charge as last read."""
+    row = unit.get(Charge, charge)
+    return None if row is None else facts_of(row)
+
+
+def open_requests(unit: Unit, charge: ChargeId | str) -> list[RefundRequest]:
+    """Return the requests of a charge that still have money without a refund, oldest first."""
+    statement = (
+        select(RefundRequest)
+        .where(col(RefundRequest.charge_id) == charge)
+        .where(
+            select(RequestBucket.request_id)
+            .where(col(RequestBucket.request_id) == col(RefundRequest.id))
+            .where(col(RequestBucket.bucket).in_(OPEN), col(RequestBucket.amount_minor) > 0)
+            .exists()
+        )
+        .order_by(col(RefundRequest.id))
+    )
+    return list(unit.exec(statement))
+
+
+def claimed_minor(unit: Unit, charge: ChargeId | str, besides: RequestId | None = None) -> int:
+    """Return what open requests claim of a charge, `besides` aside.
+
+    A refund that waits for its buyer (requires_action) is counted by Stripe already.
+    """
+    in_buckets = (
+        select(func.coalesce(func.sum(RequestBucket.amount_minor), 0))
+        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
+        .where(col(RefundRequest.charge_id) == charge)
+        .where(col(RequestBucket.bucket).in_(OPEN))
+    )
+    waiting = (
+        select(func.coalesce(func.sum(Refund.amount_minor), 0))
+        .where(col(Refund.charge_id) == charge, col(Refund.attempt_id).is_not(None))
+        .where(col(Refund.status) == RefundStatus.REQUIRES_ACTION)
+    )
+    if besides is not None:
+        in_buckets = in_buckets.where(col(RefundRequest.id) != besides)
+        waiting = waiting.where(col(Refund.request_id) != besides)
+    return int(unit.exec(in_buckets).one()) - int(unit.exec(waiting).one())
+
+
+def refunded_known_minor(unit: Unit, charge: ChargeId | str) -> int:
+    """Return the sum of live refunds we know of, whichever hand made them."""
+    statement = (
+        select(func.coalesce(func.sum(Refund.amount_minor), 0))
+        .where(col(Refund.charge_id) == charge)
+        .where(col(Refund.status).not_in(_NOT_LIVE))
+    )
+    return int(unit.exec(statement).one())
+
+
+def facts_of(row: Charge) -> ChargeFacts:
+    """Return the stored charge as facts."""
+    settled = (
+        Money(row.platform_settled_minor, Currency(row.platform_currency))
+        if row.platform_settled_minor is not None and row.platform_currency is not None
+        else None
+    )
+    return ChargeFacts(
+        charge=ChargeId(row.id),
+        payment_intent=PaymentIntentId(row.payment_intent) if row.payment_intent else None,
+        charge_type=row.charge_type,
+        livemode=row.livemode,
+        amount=Money(row.amount_minor, Currency(row.currency)),
+        refunded_minor=row.refunded_minor,
+        refundable=row.refundable,
+        disputed=row.disputed,
+        payment_method=row.payment_method,
+        transfer=_transfer_of(row),
+        application_fee_minor=row.application_fee_minor,
+        platform_settled=settled,
+        created=row.created,
+        read_at=row.read_at,
+    )
+
+
+def _transfer_of(row: Charge) -> TransferFacts | None:
+    if row.transfer is None or row.account is None:
+        return None
+    assert row.transfer_minor is not None
+    assert row.transfer_currency is not None
+    settlement = None
+    if row.settled_minor is not None and row.settled_currency is not None:
+        settlement = SettlementFacts(
+            amount=Money(row.settled_minor, Currency(row.settled_currency)),
+            net_minor=row.settled_net_minor or 0,
+            pending=bool(row.settled_pending),
+            available_on=row.settled_available_on,
+        )
+    return TransferFacts(
+        transfer=TransferId(row.transfer),
+        account=AccountId(row.account),
+        amount=Money(row.transfer_minor, Currency(row.transfer_currency)),
+        reversed_minor=row.transfer_reversed_minor or 0,
+        settlement=settlement,
+    )
+
+
+def _values(facts: ChargeFacts) -> dict[str, object]:
+    transfer = facts.transfer
+    settlement = transfer.settlement if transfer else None
+    platform = facts.platform_settled
+    return {
+        "id": facts.charge,
+        "payment_intent": facts.payment_intent,
+        "charge_type": facts.charge_type,
+        "account": facts.account,
+        "livemode": facts.livemode,
+        "amount_minor": facts.amount.amount_minor,
+        "currency": facts.amount.currency,
+        "refunded_minor": facts.refunded_minor,
+        "refundable": facts.refundable,
+        "disputed": facts.disputed,
+        "payment_method": facts.payment_method,
+        "application_fee_minor": facts.application_fee_minor,
+        "platform_settled_minor": platform.amount_minor if platform else None,
+        "platform_currency": platform.currency if platform else None,
+        "transfer": transfer.transfer if transfer else None,
+        "transfer_minor": transfer.amount.amount_minor if transfer else None,
+        "transfer_currency": transfer.amount.currency if transfer else None,
+        "transfer_reversed_minor": transfer.reversed_minor if transfer else None,
+        "settled_minor": settlement.amount.amount_minor if settlement else None,
+        "settled_net_minor": settlement.net_minor if settlement else None,
+        "settled_currency": settlement.amount.currency if settlement else None,
+        "settled_pending": settlement.pending if settlement else None,
+        "settled_available_on": settlement.available_on if settlement else None,
+        "created": facts.created,
+        "read_at": facts.read_at,
+    }

@@ -1,0 +1,190 @@
+"""What Stripe was seen to say of refunds, disputes, accounts and balances.
+
+It may not draw a conclusion; it stores the newest reading and when each was first seen.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from refunds.facts import (
+    AccountFacts,
+    AccountStanding,
+    BalanceFacts,
+    DisputeFacts,
+    RefundFacts,
+    RefundStatus,
+)
+from refunds.ids import AccountId, AttemptId, ChargeId, RefundId, RequestId, RunId, lane_of
+from store.database import Unit
+from store.tables.observations import (
+    BalanceSnapshot,
+    ConnectedAccount,
+    Dispute,
+    Refund,
+    RefundObservation,
+)
+from store.upsert import insert_or_ignore
+
+
+def lock_refund(unit: Unit, refund: RefundId | str) -> Refund | None:
+    """Return a refund, its row locked until the unit ends."""
+    statement = select(Refund).where(col(Refund.id) == refund).with_for_update()
+    return unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def add_refund(
+    unit: Unit,
+    facts: RefundFacts,
+    charge: ChargeId,
+    *,
+    request: RequestId | None,
+    attempt: AttemptId | None,
+) -> Refund:
+    """Store a refund seen for the first time; without an attempt it is an observed one."""
+    row = Refund(
+        id=facts.refund,
+        charge_id=charge,
+        request_id=request,
+        attempt_id=attempt,
+        observed=attempt is None,
+        amount_minor=facts.amount.amount_minor,
+        currency=facts.amount.currency,
+        status=facts.status,
+        pending_reason=facts.pending_reason,
+        failure_reason=facts.failure_reason,
+        reversal=facts.reversal,
+        created=facts.created,
+        read_at=facts.read_at,
+    )
+    unit.add(row)
+    unit.flush()
+    return row
+
+
+def update_refund(unit: Unit, row: Refund, facts: RefundFacts, status: RefundStatus) -> None:
+    """Store the newest reading; `status` is the one that was applied."""
+    row.status = status
+    row.pending_reason = facts.pending_reason
+    row.failure_reason = facts.failure_reason
+    row.reversal = facts.reversal or row.reversal
+    row.read_at = max(row.read_at, facts.read_at)
+    unit.add(row)
+
+
+def observe_status(
+    unit: Unit, refund: RefundId | str, status: RefundStatus, at: datetime, cause: str
+) -> bool:
+    """Note that a refund was seen in a status; return whether it is the first time."""
+    return insert_or_ignore(
+        unit, RefundObservation, refund_id=refund, status=status, at=at, cause=cause
+    )
+
+
+def refund_of_attempt(unit: Unit, attempt: AttemptId | str) -> Refund | None:
+    """Return the refund an attempt led to."""
+    statement = select(Refund).where(col(Refund.attempt_id) == attempt)
+    return unit.exec(statement).one_or_none()
+
+
+def refunds_of_request(unit: Unit, request: RequestId | str) -> list[Refund]:
+    """Return a request's refunds, oldest first."""
+    statement = select(Refund).where(col(Refund.request_id) == request)
+    return list(unit.exec(statement.order_by(col(Refund.created), col(Refund.id))))
+
+
+def unfinished_refunds(unit: Unit, after: str | None, limit: int) -> list[Refund]:
+    """Return refunds of ours that Stripe has not finished, by id, after `after`."""
+    statement = (
+        select(Refund)
+        .where(
+            col(Refund.status).in_(
+                (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.UNKNOWN)
+            )
+        )
+        .where(col(Refund.attempt_id).is_not(None))
+        .order_by(col(Refund.id))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(col(Refund.id) > after)
+    return list(unit.exec(statement))
+
+
+def save_dispute(unit: Unit, facts: DisputeFacts, now: datetime) -> None:
+    """Store a dispute as read."""
+    values = {
+        "charge_id": facts.charge,
+        "status": facts.status,
+        "charge_refundable": facts.charge_refundable,
+        "read_at": now,
+    }
+    if not insert_or_ignore(unit, Dispute, id=facts.dispute, **values):
+        row = unit.get(Dispute, facts.dispute, with_for_update=True)
+        assert row is not None, "a dispute row is never deleted"
+        row.sqlmodel_update(values)
+        unit.add(row)
+
+
+def save_account(unit: Unit, facts: AccountFacts) -> None:
+    """Store an account as read; older news never overwrites newer."""
+    values: Mapping[str, object] = {
+        "standing": facts.standing,
+        "country": facts.country,
+        "default_currency": facts.default_currency,
+        "charges_enabled": facts.charges_enabled,
+        "payouts_enabled": facts.payouts_enabled,
+        "disabled_reason": facts.disabled_reason,
+        "losses_payments": facts.losses_payments,
+        "payout_interval": facts.payout_interval,
+        "platform_controlled": facts.platform_controlled,
+        "read_at": facts.read_at,
+    }
+    if insert_or_ignore(unit, ConnectedAccount, id=facts.account, **values):
+        return
+    row = unit.get(ConnectedAccount, facts.account, with_for_update=True)
+    assert row is not None, "an account row is never deleted"
+    if row.read_at <= facts.read_at:
+        row.sqlmodel_update(dict(values))
+        unit.add(row)
+
+
+def disconnect_account(unit: Unit, account: AccountId, now: datetime) -> None:
+    """Note that an account left the platform: its API can't be asked any more."""
+    values: dict[str, object] = {
+        "standing": AccountStanding.DEAUTHORIZED,
+        "charges_enabled": False,
+        "payouts_enabled": False,
+        "platform_controlled": False,
+        "read_at": now,
+    }
+    if not insert_or_ignore(unit, ConnectedAccount, id=account, **values):
+        row = unit.get(ConnectedAccount, account, with_for_update=True)
+        assert row is not None, "an account row is never deleted"
+        row.sqlmodel_update(values)
+        unit.add(row)
+
+
+def load_account(unit: Unit, account: AccountId | str) -> ConnectedAccount | None:
+    """Return an account as last read."""
+    return unit.get(ConnectedAccount, account)
+
+
+def standing_of(unit: Unit, account: AccountId | str | None) -> AccountStanding:
+    """Return an account's standing; one never read counts as active."""
+    row = None if account is None else unit.get(ConnectedAccount, account)
+    return AccountStanding.ACTIVE if row is None else row.standing
+
+
+def add_snapshot(unit: Unit, facts: BalanceFacts, run: RunId | None) -> None:
+    """Keep a balance that something was decided by."""
+    unit.add(
+        BalanceSnapshot(
+            holder=lane_of(facts.account),
+            run_id=run,
+            read_at=facts.read_at,
+            available={str(c): minor for c, minor in facts.available.items()},
+            pending={str(c): minor for c, minor in facts.pending.items()},
+        )
+    )
