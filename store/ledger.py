@@ -13,7 +13,7 @@ from refunds.errors import WrongStateError
 from refunds.exposure import ExposureBucket
 from refunds.ids import AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket, check_move, status_of
-from refunds.money import Money
+from refunds.money import Currency, Money
 from refunds.need import Need
 from store.database import Unit
 from store.tables.ledger import ExposureEntry, LedgerEntry
@@ -133,6 +133,17 @@ def move_exposure(
             why=because.why,
         )
     )
+
+
+def exposed_of(unit: Unit, attempt: AttemptId) -> Money | None:
+    """Return what the platform still stands in for after an attempt; `None`: it never did."""
+    statement = select(ExposureEntry).where(col(ExposureEntry.attempt_id) == attempt)
+    entries = list(unit.exec(statement))
+    if not entries:
+        return None
+    minor = sum(e.amount_minor for e in entries if e.to_bucket is ExposureBucket.EXPOSED)
+    minor -= sum(e.amount_minor for e in entries if e.from_bucket is ExposureBucket.EXPOSED)
+    return Money(minor, Currency(entries[0].currency))
 
 
 def _add(unit: Unit, request: RefundRequest, bucket: Bucket, amount_minor: int) -> None:

@@ -1,0 +1,30 @@
+"""What every handler is given: the database, the way to Stripe, the rules, the clock.
+
+This module only bundles them; it may not build them (`runtime` does) or decide anything.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.port import Gateway
+from refunds.clock import utc_now
+from refunds.policy import DEFAULT_POLICY, Policy
+from store.database import Database
+from store.tables.requests import Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """One process's tools. Safe to share between threads."""
+
+    database: Database
+    gateway: Gateway
+    worker: str
+    """A name no other process has; it stands beside every claim."""
+    policy: Policy = DEFAULT_POLICY
+    mode: Mode = Mode.LIVE
+    clock: Callable[[], datetime] = utc_now
+    jitter: Callable[[], float] = field(default=random.random)
+    """A fraction in [0, 1) that spreads retries."""

@@ -1,0 +1,281 @@
+"""Takes in what is known of a refund, from whichever side it comes: our call, an event, a listing.
+
+It may not call Stripe. Everything here happens in the caller's unit of work and is idempotent per
+(refund, status), in any order.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+
+from handlers.review import record_decision, send_charge_to_review
+from refunds.attempt import AttemptState, StepState
+from refunds.decision import Outcome, Rule, decide
+from refunds.exposure import ExposureBucket
+from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, RefundFacts, RefundStatus
+from refunds.ids import AttemptId, RefundId, RequestId
+from refunds.lifecycle import Bucket
+from refunds.money import Currency, Money
+from refunds.settlement import place_of, route
+from refunds.steps import StepKind
+from store.attempts import (
+    close_reservations,
+    lock_attempt,
+    settle_attempt,
+    settle_step,
+    steps_of,
+)
+from store.charges import lock_charge
+from store.database import Unit
+from store.ledger import Because, exposed_of, move_along, move_exposure
+from store.observations import (
+    add_refund,
+    lock_refund,
+    observe_status,
+    refund_of_attempt,
+    update_refund,
+)
+from store.requests import lock_request
+from store.tables.attempts import ReleaseAttempt, ReservationEnd
+from store.tables.observations import Refund
+
+_log = structlog.get_logger(__name__)
+
+_CLOSED = (RefundStatus.FAILED, RefundStatus.CANCELED)
+
+
+class Applied(StrEnum):
+    """What the news meant."""
+
+    IGNORED = "ignored"
+    """Not a customer refund, or of a charge no request touches."""
+    UNCHANGED = "unchanged"
+    MOVED = "moved"
+    OBSERVED = "observed"
+    """A refund that is not ours."""
+    UNEXPECTED = "unexpected"
+    """It carries our name, but no attempt of ours explains it."""
+
+
+def apply_refund(
+    unit: Unit, facts: RefundFacts, *, now: datetime, cause: str, attempt: AttemptId | None = None
+) -> Applied:
+    """Take in one refund as read; `attempt` is given where our own call answered with it.
+
+    Locks the charge first, as everybody does.
+    """
+    if facts.refund.startswith("pyr_") or facts.charge is None:
+        # A transfer reversal shows up in the connected account as a refund of its `py_` payment.
+        return Applied.IGNORED
+    if lock_charge(unit, facts.charge) is None:
+        return Applied.IGNORED
+    row = lock_refund(unit, facts.refund)
+    if row is not None:
+        return _apply_news(unit, row, facts, now, cause)
+    named = attempt or _named_attempt(facts)
+    owner = None if named is None else lock_attempt(unit, named)
+    if owner is None or not _belongs(owner, facts):
+        return _observe(unit, facts, now, cause)
+    if owner.state is not AttemptState.PREPARED or refund_of_attempt(unit, owner.id) is not None:
+        return _unexpected(unit, owner, facts, now, cause)
+    return _settle_ours(unit, owner, facts, now, cause)
+
+
+def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause: str) -> None:
+    """Settle an attempt whose steps all have an outcome, and state the exposure it leaves."""
+    steps = steps_of(unit, attempt.id)
+    if attempt.state is not AttemptState.PREPARED:
+        return
+    if any(step.state is StepState.PLANNED for step in steps):
+        return
+    settle_attempt(unit, attempt, AttemptState.DONE, now)
+    if not attempt.uncovered or attempt.need_minor is None or attempt.need_currency is None:
+        return
+    close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
+    taken_minor = sum(
+        step.object_minor or 0
+        for step in steps
+        if step.kind is StepKind.REVERSAL and step.state is StepState.DONE
+    )
+    exposed = Money(attempt.need_minor - taken_minor, Currency(attempt.need_currency))
+    if exposed.amount_minor <= 0:
+        return
+    move_exposure(
+        unit,
+        lock_request(unit, attempt.request_id),
+        ExposureBucket.PLATFORM,
+        ExposureBucket.EXPOSED,
+        exposed,
+        Because(
+            at=now,
+            cause=cause,
+            why=f"Released uncovered: the account still owes {exposed}.",
+            attempt=AttemptId(attempt.id),
+        ),
+    )
+
+
+def _named_attempt(facts: RefundFacts) -> AttemptId | None:
+    name = facts.metadata.get(METADATA_ATTEMPT)
+    return AttemptId(name) if name else None
+
+
+def _belongs(attempt: ReleaseAttempt, facts: RefundFacts) -> bool:
+    # Metadata can be typed by anybody with Dashboard access: every part of the claim must fit.
+    return (
+        attempt.charge_id == facts.charge
+        and facts.metadata.get(METADATA_REQUEST) == attempt.request_id
+        and facts.metadata.get(METADATA_ATTEMPT) == attempt.id
+        and facts.amount == Money(attempt.amount_minor, Currency(attempt.currency))
+    )
+
+
+def _settle_ours(
+    unit: Unit, attempt: ReleaseAttempt, facts: RefundFacts, now: datetime, cause: str
+) -> Applied:
+    assert facts.charge is not None
+    row = add_refund(
+        unit,
+        facts,
+        facts.charge,
+        request=RequestId(attempt.request_id),
+        attempt=AttemptId(attempt.id),
+    )
+    first = steps_of(unit, attempt.id)[0]
+    assert first.kind is StepKind.REFUND, "an attempt begins with its refund"
+    settle_step(unit, first, StepState.DONE, now, object_id=facts.refund)
+    observe_status(unit, facts.refund, facts.status, now, cause)
+    _move(unit, row, None, facts, now, cause)
+    _close_if_debited(unit, attempt, facts, now)
+    finish_if_complete(unit, attempt, now, cause)
+    return Applied.MOVED
+
+
+def _apply_news(unit: Unit, row: Refund, facts: RefundFacts, now: datetime, cause: str) -> Applied:
+    first_time = observe_status(unit, facts.refund, facts.status, now, cause)
+    applied = row.status
+    path = route(applied, facts.status)
+    changes = bool(path) and first_time
+    final = place_of(applied) is None or applied is RefundStatus.SUCCEEDED
+    status = facts.status if changes or (first_time and not final) else applied
+    update_refund(unit, row, facts, status)
+    if row.attempt_id is None or row.request_id is None:
+        return Applied.OBSERVED if changes else Applied.UNCHANGED
+    attempt = lock_attempt(unit, row.attempt_id)
+    assert attempt is not None, "a refund of ours has its attempt"
+    if changes:
+        _move(unit, row, applied, facts, now, cause)
+        if facts.status in _CLOSED:
+            _undo_exposure(unit, attempt, facts, now, cause)
+    _close_if_debited(unit, attempt, facts, now)
+    return Applied.MOVED if changes else Applied.UNCHANGED
+
+
+def _move(
+    unit: Unit,
+    row: Refund,
+    applied: RefundStatus | None,
+    facts: RefundFacts,
+    now: datetime,
+    cause: str,
+) -> None:
+    place = place_of(applied)
+    path = route(applied, facts.status)
+    if not path:
+        return
+    assert place is not None, "money that was passed on is not moved again"
+    assert row.request_id is not None, "only refunds of ours move a request's money"
+    request = lock_request(unit, row.request_id)
+    because = Because(
+        at=now,
+        cause=cause,
+        why=_sentence(facts),
+        attempt=AttemptId(row.attempt_id) if row.attempt_id else None,
+        refund=RefundId(row.id),
+    )
+    move_along(unit, request, (place, *path), row.amount_minor, because)
+    _log.info(
+        "refund.moved",
+        request=request.id,
+        refund=row.id,
+        status=facts.status,
+        bucket=path[-1],
+        cause=cause,
+    )
+    if path[-1] is Bucket.REVIEW:
+        waits_for_buyer = facts.status is RefundStatus.REQUIRES_ACTION
+        rule = Rule.REQUIRES_ACTION if waits_for_buyer else Rule.REFUND_FAILED
+        decision = decide(Outcome.REVIEW, rule, _sentence(facts))
+        record_decision(unit, request, decision, now=now, cause=cause)
+
+
+def _observe(unit: Unit, facts: RefundFacts, now: datetime, cause: str) -> Applied:
+    assert facts.charge is not None
+    add_refund(unit, facts, facts.charge, request=None, attempt=None)
+    observe_status(unit, facts.refund, facts.status, now, cause)
+    if facts.live:
+        decision = decide(
+            Outcome.REVIEW,
+            Rule.FOREIGN_REFUND,
+            f"{facts.refund} over {facts.amount} was made on {facts.charge} by another hand.",
+        )
+        count = send_charge_to_review(unit, facts.charge, decision, now=now, cause=cause)
+        _log.warning(
+            "refund.observed", refund=facts.refund, charge=facts.charge, requests_to_review=count
+        )
+    return Applied.OBSERVED
+
+
+def _unexpected(
+    unit: Unit, attempt: ReleaseAttempt, facts: RefundFacts, now: datetime, cause: str
+) -> Applied:
+    _log.error(
+        "money.unexpected",
+        refund=facts.refund,
+        attempt=attempt.id,
+        attempt_state=attempt.state,
+        amount_minor=facts.amount.amount_minor,
+        currency=facts.amount.currency,
+    )
+    _observe(unit, facts, now, cause)
+    return Applied.UNEXPECTED
+
+
+def _close_if_debited(
+    unit: Unit, attempt: ReleaseAttempt, facts: RefundFacts, now: datetime
+) -> None:
+    """Stop keeping the money of a covered attempt once Stripe's books show that it left.
+
+    A refund that Stripe itself queues for want of platform funds has not debited anybody yet.
+    """
+    if attempt.uncovered:
+        return
+    queued = facts.status is RefundStatus.PENDING and facts.pending_reason == "insufficient_funds"
+    asked_reversal = bool(steps_of(unit, attempt.id)[0].params.get("reverse_transfer"))
+    over = facts.status in (*_CLOSED, RefundStatus.SUCCEEDED)
+    if over or (not queued and (facts.reversal is not None or not asked_reversal)):
+        close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
+
+
+def _undo_exposure(
+    unit: Unit, attempt: ReleaseAttempt, facts: RefundFacts, now: datetime, cause: str
+) -> None:
+    """The buyer was not paid after all: the platform no longer stands in for this attempt."""
+    exposed = exposed_of(unit, AttemptId(attempt.id))
+    if exposed is None or exposed.amount_minor <= 0:
+        return
+    move_exposure(
+        unit,
+        lock_request(unit, attempt.request_id),
+        ExposureBucket.EXPOSED,
+        ExposureBucket.PLATFORM,
+        exposed,
+        Because(at=now, cause=cause, why=_sentence(facts), attempt=AttemptId(attempt.id)),
+    )
+
+
+def _sentence(facts: RefundFacts) -> str:
+    text = f"Stripe says {facts.refund} over {facts.amount} is {facts.status}"
+    reason = facts.failure_reason or facts.pending_reason
+    return f"{text} ({reason})." if reason else f"{text}."
