@@ -1,0 +1,167 @@
+"""Blocks: what stops a refund whatever the balance, in which order, and with which words.
+
+It may not look at balances; each sentence is compared whole, because people act on it.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from refunds.blocks import Claim, check_account, check_charge, check_deadline
+from refunds.decision import Decision, Outcome, Rule
+from refunds.facts import AccountStanding, ChargeFacts
+from refunds.money import Money
+from tests.support.facts import ACCOUNT, NOON, USD, charged
+
+
+def claim(amount_minor: int, other_open_minor: int = 0) -> Claim:
+    return Claim(amount=Money(amount_minor, USD), other_open_minor=other_open_minor)
+
+
+STOPS = {
+    "never captured": (
+        charged(10_000, refundable=False),
+        claim(1),
+        Rule.NOT_REFUNDABLE,
+        "ch_lamp was not captured or did not succeed.",
+    ),
+    "disputed": (
+        charged(10_000, disputed=True),
+        claim(1),
+        Rule.DISPUTED,
+        "ch_lamp has an open dispute.",
+    ),
+    "refunded in full": (
+        charged(10_000, refunded_minor=10_000),
+        claim(1),
+        Rule.ALREADY_REFUNDED,
+        "ch_lamp is refunded in full already.",
+    ),
+    "refunded beyond": (
+        charged(10_000, refunded_minor=10_001),
+        claim(1),
+        Rule.ALREADY_REFUNDED,
+        "ch_lamp is refunded in full already.",
+    ),
+    "more than the charge": (
+        charged(10_000),
+        claim(10_001),
+        Rule.OVER_REMAINING,
+        "100.01 USD is more than the 100.00 USD left of ch_lamp.",
+    ),
+    "more than is left": (
+        charged(10_000, refunded_minor=4_000),
+        claim(6_001),
+        Rule.OVER_REMAINING,
+        "60.01 USD is more than the 60.00 USD left of ch_lamp.",
+    ),
+    "more than others leave": (
+        charged(10_000, refunded_minor=4_000),
+        claim(3_001, other_open_minor=3_000),
+        Rule.OVER_REMAINING,
+        # 10000 - 4000 - 3000
+        "30.01 USD is more than the 30.00 USD left of ch_lamp.",
+    ),
+    "others claim more than there is": (
+        charged(10_000, refunded_minor=4_000),
+        claim(1, other_open_minor=9_000),
+        Rule.OVER_REMAINING,
+        "0.01 USD is more than the 0.00 USD left of ch_lamp.",
+    ),
+    # The order: what can't be mended first.
+    "never captured, disputed and refunded": (
+        charged(10_000, refundable=False, disputed=True, refunded_minor=10_000),
+        claim(10_001),
+        Rule.NOT_REFUNDABLE,
+        "ch_lamp was not captured or did not succeed.",
+    ),
+    "disputed and refunded": (
+        charged(10_000, disputed=True, refunded_minor=10_000),
+        claim(10_001),
+        Rule.DISPUTED,
+        "ch_lamp has an open dispute.",
+    ),
+}
+
+
+@pytest.mark.parametrize("at_intake", [True, False], ids=["at intake", "while held"])
+@pytest.mark.parametrize("charge, wish, rule, why", STOPS.values(), ids=STOPS)
+def test_a_charge_stops_a_refund(
+    charge: ChargeFacts, wish: Claim, rule: Rule, why: str, *, at_intake: bool
+) -> None:
+    # A new wish is turned down; one that was accepted once is never dropped without a person.
+    outcome = Outcome.REJECT if at_intake else Outcome.REVIEW
+    assert check_charge(charge, wish, at_intake=at_intake) == Decision(
+        outcome=outcome, rule=rule, why=why
+    )
+
+
+@pytest.mark.parametrize("at_intake", [True, False], ids=["at intake", "while held"])
+@pytest.mark.parametrize(
+    "charge, wish",
+    [
+        (charged(10_000), claim(1)),
+        (charged(10_000), claim(10_000)),
+        (charged(10_000, refunded_minor=4_000), claim(6_000)),
+        (charged(10_000, refunded_minor=9_999), claim(1)),
+        (charged(10_000, refunded_minor=4_000), claim(3_000, other_open_minor=3_000)),
+    ],
+)
+def test_nothing_stops_a_refund_of_what_is_left(
+    charge: ChargeFacts, wish: Claim, *, at_intake: bool
+) -> None:
+    assert check_charge(charge, wish, at_intake=at_intake) is None
+
+
+REJECTED = Decision(
+    outcome=Outcome.REVIEW,
+    rule=Rule.ACCOUNT_REJECTED,
+    why="Stripe has rejected the account acct_shop.",
+)
+DEAUTHORIZED = Decision(
+    outcome=Outcome.REVIEW,
+    rule=Rule.ACCOUNT_DEAUTHORIZED,
+    why="The account acct_shop has disconnected from the platform.",
+)
+
+
+@pytest.mark.parametrize(
+    "standing, waived, decision",
+    [
+        (AccountStanding.ACTIVE, set(), None),
+        (AccountStanding.REJECTED, set(), REJECTED),
+        (AccountStanding.DEAUTHORIZED, set(), DEAUTHORIZED),
+        (AccountStanding.REJECTED, {Rule.ACCOUNT_REJECTED}, None),
+        (AccountStanding.DEAUTHORIZED, {Rule.ACCOUNT_DEAUTHORIZED}, None),
+        # A waiver of one rule is not a waiver of another.
+        (AccountStanding.REJECTED, {Rule.ACCOUNT_DEAUTHORIZED, Rule.DEADLINE}, REJECTED),
+        (AccountStanding.DEAUTHORIZED, {Rule.ACCOUNT_REJECTED, Rule.PERSON}, DEAUTHORIZED),
+    ],
+)
+def test_an_account_that_is_gone_is_not_drawn_on_without_a_waiver(
+    standing: AccountStanding, waived: set[Rule], decision: Decision | None
+) -> None:
+    assert check_account(ACCOUNT, standing, waived) == decision
+
+
+MISSED = Decision(
+    outcome=Outcome.REVIEW,
+    rule=Rule.DEADLINE,
+    why="It was not covered by its deadline, 2026-11-23 12:00 UTC.",
+)
+
+
+@pytest.mark.parametrize(
+    "late_by, waived, decision",
+    [
+        (timedelta(microseconds=-1), set(), None),
+        (timedelta(0), set(), MISSED),
+        (timedelta(days=30), set(), MISSED),
+        (timedelta(days=30), {Rule.DEADLINE}, None),
+        (timedelta(days=30), {Rule.PERSON}, MISSED),
+    ],
+)
+def test_a_deadline_sends_it_to_a_person_once_it_is_reached(
+    late_by: timedelta, waived: set[Rule], decision: Decision | None
+) -> None:
+    assert check_deadline(NOON, NOON + late_by, waived) == decision

@@ -1,0 +1,106 @@
+"""Decisions: whatever the code can decide, a person is told what to do next.
+
+It may not judge whether a decision is right; that is its rule's own test.
+"""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from refunds.decision import NEXT_STEPS, Decision, Outcome, Rule, decide, describe_need
+from refunds.need import Need
+from tests.support.facts import EUR, JPY, USD
+from tests.support.repository import ROOT, modules_of, rooms
+
+# `stop` in refunds/blocks.py, the one outcome that is not written beside its rule.
+NAMED_OUTCOMES: Final = {"stop": (Outcome.REJECT, Outcome.REVIEW)}
+
+
+def decided_in(source: str) -> Iterator[tuple[Rule, Outcome]]:
+    """Yield what every call of `decide` in a module can produce, read from its text."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        if name != "decide":
+            continue
+        match node.args[:2]:
+            case [ast.Attribute(attr=outcome), ast.Attribute(attr=rule)]:
+                yield Rule[rule], Outcome[outcome]
+            case [ast.Name(id=outcome), ast.Attribute(attr=rule)] if outcome in NAMED_OUTCOMES:
+                for possible in NAMED_OUTCOMES[outcome]:
+                    yield Rule[rule], possible
+            case _:
+                raise AssertionError(f"decide() with {ast.unparse(node)}: name outcome and rule")
+
+
+def imports_decide(source: str) -> bool:
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "refunds.decision"
+        and any(name.name == "decide" for name in node.names)
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def test_everything_the_code_can_decide_has_next_steps() -> None:
+    decided = {
+        (module, pair)
+        for room in rooms()
+        for module in modules_of(room)
+        if imports_decide(source := (ROOT / module).read_text())
+        for pair in decided_in(source)
+    }
+    assert len(decided) >= 17, "the reader of the code sees no decisions any more"
+    assert [found for found in decided if found[1] not in NEXT_STEPS] == []
+
+
+def test_the_reader_of_the_code_sees_both_outcomes_of_a_stop() -> None:
+    source = "decide(stop, Rule.DISPUTED, 'x')\ndecision.decide(Outcome.HOLD, Rule.COVER, 'y')"
+    assert set(decided_in(source)) == {
+        (Rule.DISPUTED, Outcome.REJECT),
+        (Rule.DISPUTED, Outcome.REVIEW),
+        (Rule.COVER, Outcome.HOLD),
+    }
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_every_rule_has_an_outcome_with_next_steps(rule: Rule) -> None:
+    assert any(known is rule for known, _ in NEXT_STEPS)
+
+
+@pytest.mark.parametrize("rule, outcome", NEXT_STEPS)
+def test_next_steps_are_sentences_and_reach_the_decision(rule: Rule, outcome: Outcome) -> None:
+    decision = decide(outcome, rule, "Because.")
+    assert decision == Decision(outcome=outcome, rule=rule, why="Because.")
+    assert decision.next_steps == NEXT_STEPS[rule, outcome] != ()
+    for step in decision.next_steps:
+        assert step.endswith(".")
+        assert step[0].isupper()
+
+
+def test_a_rule_that_leaves_the_person_alone_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="cover"):
+        decide(Outcome.REJECT, Rule.COVER, "Because.")
+
+
+def test_an_old_decision_without_next_steps_can_still_be_shown() -> None:
+    old = Decision(outcome=Outcome.REJECT, rule=Rule.COVER, why="As it was stored once.")
+    assert old.next_steps == ()
+
+
+@pytest.mark.parametrize(
+    "need, words",
+    [
+        (Need(amount_minor=5_000, currency=USD, fx_buffer_minor=0), "50.00 USD"),
+        (
+            Need(amount_minor=9_213, currency=EUR, fx_buffer_minor=185),
+            "92.13 EUR (+ 1.85 EUR FX buffer)",
+        ),
+        (Need(amount_minor=800, currency=JPY, fx_buffer_minor=16), "800 JPY (+ 16 JPY FX buffer)"),
+    ],
+)
+def test_a_need_in_words(need: Need, words: str) -> None:
+    assert describe_need(need) == words

@@ -1,0 +1,138 @@
+"""Errors: each carries its subject and says in a sentence what happened and what to do.
+
+It may not check who raises them.
+"""
+
+import inspect
+
+import pytest
+
+from refunds import errors
+from refunds.errors import (
+    CurrencyMismatchError,
+    EventNotFoundError,
+    IllegalMoveError,
+    InvalidWishError,
+    KeyReusedError,
+    LeaseLostError,
+    PaymentNotFoundError,
+    RequestNotFoundError,
+    RequestOpenError,
+    SluiceError,
+    UnsupportedChargeError,
+    WishError,
+    WrongPlatformError,
+    WrongStateError,
+)
+
+EXAMPLES: list[tuple[SluiceError, str, dict[str, object]]] = [
+    (
+        CurrencyMismatchError("usd", "eur"),
+        "can't add USD and EUR: amounts of different currencies",
+        {"left": "usd", "right": "eur"},
+    ),
+    (
+        IllegalMoveError("closed", "held"),
+        "no transition leads from closed to held",
+        {"from_bucket": "closed", "to_bucket": "held"},
+    ),
+    (
+        InvalidWishError("amount must be at least 1", param="amount"),
+        "amount must be at least 1",
+        {"param": "amount", "code": "parameter_invalid"},
+    ),
+    (
+        PaymentNotFoundError("no payment pi_x"),
+        "no payment pi_x",
+        {"param": None, "code": "resource_missing"},
+    ),
+    (KeyReusedError("key k-1 was used"), "key k-1 was used", {"code": "idempotency_error"}),
+    (
+        UnsupportedChargeError("ch_x is a direct charge"),
+        "ch_x is a direct charge",
+        {"code": "charge_type_unsupported"},
+    ),
+    (
+        RequestOpenError("ch_lamp", "rr_first"),
+        (
+            "ch_lamp already has the open refund request rr_first; wait for it, cancel it, or send "
+            "additional=true if the buyer is owed both"
+        ),
+        {"open_request": "rr_first", "param": "additional", "code": "refund_request_open"},
+    ),
+    (
+        RequestNotFoundError("rr_x"),
+        "no refund request has the id rr_x",
+        {"request": "rr_x"},
+    ),
+    (
+        EventNotFoundError("evt_x"),
+        "the inbox holds no event with the id evt_x",
+        {"event": "evt_x"},
+    ),
+    (
+        WrongStateError("rr_x", "approve", "closed", "review"),
+        "can't approve rr_x: it is closed; approve needs review",
+        {"subject": "rr_x", "state": "closed"},
+    ),
+    (
+        LeaseLostError("acct_shop"),
+        "the lease on acct_shop was lost to another worker",
+        {"subject": "acct_shop"},
+    ),
+    (
+        WrongPlatformError("acct_a (live)", "acct_b (test)"),
+        (
+            "this database belongs to acct_a (live), but STRIPE_API_KEY is a key of acct_b (test); "
+            "use the right key, or another DATABASE_URL for the other account"
+        ),
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "error, sentence, carried", EXAMPLES, ids=[type(error).__name__ for error, _, _ in EXAMPLES]
+)
+def test_an_error_says_its_sentence_and_carries_its_subject(
+    error: SluiceError, sentence: str, carried: dict[str, object]
+) -> None:
+    assert str(error) == sentence
+    assert {name: getattr(error, name) for name in carried} == carried
+
+
+def own_errors() -> list[type[SluiceError]]:
+    return [
+        kind
+        for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, SluiceError) and kind.__module__ == errors.__name__
+    ]
+
+
+def test_every_error_has_an_example_here() -> None:
+    shown = {type(error) for error, _, _ in EXAMPLES}
+    assert set(own_errors()) - {SluiceError, WishError} == shown
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn = {}
+    parent = {0: ""}
+    assert errors.__doc__ is not None
+    for line in errors.__doc__.splitlines():
+        words = [word for word in line.split() if word.endswith("Error")]
+        if not words or line.index(words[0]) > 16:
+            continue
+        depth = line.index(words[0]) // 4
+        parent[depth] = words[0]
+        drawn[words[0]] = parent.get(depth - 1, "")
+    real = {
+        kind.__name__: kind.__mro__[1].__name__ if kind is not SluiceError else ""
+        for kind in own_errors()
+    }
+    assert drawn == real
+
+
+def test_a_code_tells_one_wish_error_from_every_other() -> None:
+    wishes = [kind for kind in own_errors() if issubclass(kind, WishError)]
+    codes = [kind.code for kind in wishes if kind is not WishError]
+    assert len(set(codes)) == len(codes) == 5
