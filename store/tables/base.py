@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Table,
     Text,
 )
 from sqlmodel import SQLModel
@@ -125,3 +126,10 @@ def run_ddl(connection: Connection, statements: tuple[str, ...]) -> None:
     plain = connection.execution_options(no_parameters=True)
     for statement in statements:
         plain.exec_driver_sql(statement)
+
+
+def table_of(model: type[Row]) -> Table:
+    """Return a model's table, for statements that are built once and bypass the session."""
+    table = metadata.tables[str(model.__tablename__)]
+    assert isinstance(table, Table)
+    return table

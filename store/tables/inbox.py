@@ -53,7 +53,8 @@ class AttemptOutcome(StrEnum):
 
 PENDING_ONLY: Final = "state = 'pending'"
 """The predicate of the due index; a query must contain it in these words to be served by it."""
-FINISHED_ONLY: Final = "finished_at IS NOT NULL"
+FINISHED_ONLY: Final = "state IN ('done', 'ignored')"
+"""The predicate of the index that pruning walks; dead letters wait for a person, however old."""
 
 
 class InboxEvent(Row, table=True):
@@ -76,6 +77,7 @@ class InboxEvent(Row, table=True):
             postgresql_where=text(FINISHED_ONLY),
         ),
         Index("ix_inbox_event_received", "received_at", "id"),
+        Index("ix_inbox_event_state_received", "state", "received_at", "id"),
         Index("ix_inbox_event_account_created", "account", "created"),
         CheckConstraint("deliveries >= 1", name="ck_inbox_event_deliveries_positive"),
         CheckConstraint("attempts >= 0", name="ck_inbox_event_attempts_not_negative"),

@@ -181,10 +181,13 @@ def upgrade() -> None:
         "inbox_event",
         ["finished_at"],
         unique=False,
-        sqlite_where=sa.text("finished_at IS NOT NULL"),
-        postgresql_where=sa.text("finished_at IS NOT NULL"),
+        sqlite_where=sa.text("state IN ('done', 'ignored')"),
+        postgresql_where=sa.text("state IN ('done', 'ignored')"),
     )
     op.create_index("ix_inbox_event_received", "inbox_event", ["received_at", "id"], unique=False)
+    op.create_index(
+        "ix_inbox_event_state_received", "inbox_event", ["state", "received_at", "id"], unique=False
+    )
     op.create_table(
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

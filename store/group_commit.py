@@ -1,0 +1,97 @@
+"""Many deliveries, one commit: what arrives while a commit is under way shares the next one.
+
+It may not answer before the commit: who gets a verdict from here may tell Stripe that we have it.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from store.database import Database, DatabaseUnavailableError
+from store.inbox import Delivery, record_deliveries
+
+MAX_BATCH: Final = 64
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One caller's delivery, and in the end its verdict or the error that kept it out."""
+
+    delivery: Delivery
+    woken: threading.Event = field(default_factory=threading.Event)
+    first: bool | None = None
+    error: Exception | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.first is not None or self.error is not None
+
+
+class InboxRecorder:
+    """Records deliveries for the threads of one process, as many as wait in one transaction.
+
+    A durable commit waits for the disk; one commit per delivery would make that wait the limit of
+    throughput. There is no thread of its own, so nothing to start, stop or lose in a fork: the
+    first caller writes for everybody who waits, and hands the pen to the next one waiting.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._gathering = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._someone_writes = False
+
+    def record(self, delivery: Delivery) -> bool:
+        """Return whether this was the event's first delivery, once that is durable.
+
+        Raise `DatabaseUnavailableError` when it could not be stored.
+        """
+        mine = _Waiting(delivery)
+        with self._gathering:
+            self._waiting.append(mine)
+            wait, self._someone_writes = self._someone_writes, True
+        if wait:
+            # Bounded by the writer's own limits: its lock and statement timeouts.
+            mine.woken.wait()
+        if not mine.settled:
+            self._write_batch()
+        if mine.error is not None:
+            # A fresh one: many threads share the cause, and raising writes to its traceback.
+            raise DatabaseUnavailableError(str(mine.error)) from mine.error
+        return mine.first is True
+
+    def _write_batch(self) -> None:
+        with self._gathering:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        try:
+            self._store(batch)
+        finally:
+            with self._gathering:
+                if self._waiting:
+                    self._waiting[0].woken.set()
+                else:
+                    self._someone_writes = False
+            for one in batch:
+                if not one.settled:
+                    # Only an exit of the interpreter gets here: nobody may take it for stored.
+                    one.error = RuntimeError("the process ended before the commit")
+                one.woken.set()
+
+    def _store(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            with self._database.unit_of_work() as unit:
+                verdicts = record_deliveries(unit, [one.delivery for one in batch])
+        except DatabaseUnavailableError as error:
+            for one in batch:
+                one.error = error
+        except Exception as error:  # noqa: BLE001 - raised again, in the thread it belongs to
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            # One row that the database refuses must not keep out the others.
+            for one in batch:
+                self._store([one])
+        else:
+            for one, first in zip(batch, verdicts, strict=True):
+                one.first = first
