@@ -140,7 +140,8 @@ def _by_person(hand: _Hand) -> Decision | None:
         return decide(
             Outcome.RELEASE, Rule.PERSON, "A person released it, and the balance covers it."
         )
-    exposed = format_minor(hand.shortfall_minor, need.currency)
+    # What the account owes already is no part of this refund: a debt adds nothing to its exposure.
+    exposed = format_minor(min(hand.shortfall_minor, need.total_minor), need.currency)
     return decide(
         Outcome.RELEASE,
         Rule.PERSON,
@@ -220,8 +221,9 @@ def plan_run(
 ) -> list[tuple[Candidate, Evaluation]]:
     """Return every verdict of a run in which nothing changes under way.
 
-    With more balance the released need never falls: a request that fits takes at least as much as
-    all smaller balances together could have released (induction over the order).
+    With more balance never less of it is put to use: a request that fits takes at least as much as
+    any smaller balance could have released (induction over the order). Where no request counts on
+    pending money of its own, that is the released need.
     """
     verdicts = []
     for candidate in in_turn(candidates):

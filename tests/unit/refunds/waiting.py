@@ -1,0 +1,117 @@
+"""Waiting requests and the money before them, as a release run sees them, for tests of the pool.
+
+It may not plan; it makes values, by hand and at random.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from refunds.decision import Evaluation, Outcome, Rule
+from refunds.ids import RequestId
+from refunds.money import Currency, Money
+from refunds.need import Need
+from refunds.policy import Policy
+from refunds.pool import Candidate, Pool
+from tests.support.facts import EUR, NOON, USD
+
+A_WEEK = timedelta(days=7)
+AMPLE = 10**12
+"""More than any request here costs: the platform's balance where a test is about the account's."""
+
+
+def waiting(
+    name: str,
+    need_minor: int | None,
+    *,
+    age_hours: int = 0,
+    currency: Currency = USD,
+    buffer_minor: int = 0,
+    own_pending_minor: int = 0,
+    cost: Money | None = None,
+    skipped_runs: int = 0,
+    urgent: bool = False,
+    by_person: bool = False,
+    overdue: bool = False,
+    waived: frozenset[Rule] = frozenset(),
+) -> Candidate:
+    """A waiting request; `need_minor=None` puts it into the platform's own lane."""
+    need = None
+    if need_minor is not None:
+        need = Need(amount_minor=need_minor, currency=currency, fx_buffer_minor=buffer_minor)
+    return Candidate(
+        request=RequestId(name),
+        created=NOON - timedelta(hours=age_hours),
+        need=need,
+        own_pending_minor=own_pending_minor,
+        platform_cost=cost or Money(need_minor or 0, USD),
+        deadline=NOON if overdue else NOON + A_WEEK,
+        skipped_runs=skipped_runs,
+        urgent=urgent,
+        by_person=by_person,
+        waived=waived,
+    )
+
+
+def money(
+    account: int | Mapping[Currency, int], platform: int | Mapping[Currency, int] = AMPLE
+) -> Pool:
+    """What there is to promise; a bare number is US dollars."""
+    return Pool(
+        account={USD: account} if isinstance(account, int) else account,
+        platform={USD: platform} if isinstance(platform, int) else platform,
+    )
+
+
+def verdicts(plan: list[tuple[Candidate, Evaluation]]) -> dict[str, tuple[Outcome, Rule]]:
+    """Who got which verdict, in the order in which they were judged."""
+    return {
+        candidate.request: (evaluation.decision.outcome, evaluation.decision.rule)
+        for candidate, evaluation in plan
+    }
+
+
+def released(plan: list[tuple[Candidate, Evaluation]]) -> list[Candidate]:
+    """The candidates that go out, in order."""
+    return [
+        candidate
+        for candidate, evaluation in plan
+        if evaluation.decision.outcome is Outcome.RELEASE
+    ]
+
+
+@st.composite
+def candidates(
+    draw: st.DrawFn,
+    *,
+    own_pending: bool = True,
+    by_person: bool = True,
+    platform_lane: bool = True,
+) -> list[Candidate]:
+    """Up to a dozen requests of all kinds, small enough to crowd each other out."""
+    made = []
+    for number in range(draw(st.integers(0, 12))):
+        need = draw(st.integers(0, 500))
+        drawn_on = not platform_lane or draw(st.integers(0, 9)) > 0
+        made.append(
+            waiting(
+                f"rr_{number:02}",
+                need if drawn_on else None,
+                age_hours=draw(st.integers(0, 5)),
+                currency=draw(st.sampled_from([USD, EUR])),
+                buffer_minor=draw(st.integers(0, 20)),
+                own_pending_minor=draw(st.integers(0, 500)) if own_pending else 0,
+                cost=Money(draw(st.integers(0, 600)), draw(st.sampled_from([USD, EUR]))),
+                skipped_runs=draw(st.integers(0, 12)),
+                urgent=draw(st.booleans()),
+                by_person=by_person and draw(st.integers(0, 5)) == 0,
+                overdue=draw(st.booleans()),
+                waived=draw(st.sampled_from([frozenset(), frozenset({Rule.DEADLINE})])),
+            )
+        )
+    return made
+
+
+BALANCES = st.fixed_dictionaries({USD: st.integers(-300, 2_000), EUR: st.integers(-300, 2_000)})
+POLICIES = st.builds(Policy, starve_after=st.integers(1, 12))
