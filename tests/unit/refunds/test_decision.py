@@ -5,7 +5,6 @@ It may not judge whether a decision is right; that is its rule's own test.
 
 import ast
 from collections.abc import Iterator
-from typing import Final
 
 import pytest
 
@@ -14,26 +13,36 @@ from refunds.need import Need
 from tests.support.facts import EUR, JPY, USD
 from tests.support.repository import ROOT, modules_of, rooms
 
-# `stop` in refunds/blocks.py, the one outcome that is not written beside its rule.
-NAMED_OUTCOMES: Final = {"stop": (Outcome.REJECT, Outcome.REVIEW)}
+
+def named(kind: type[Rule] | type[Outcome], *places: ast.AST) -> set[str]:
+    """Return the members of an enum that the narrowest of these places mentions."""
+    for place in places:
+        mentioned = {
+            node.attr
+            for node in ast.walk(place)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == kind.__name__
+        }
+        if mentioned:
+            return mentioned
+    raise AssertionError(f"no {kind.__name__} is named near {ast.unparse(places[0])}")
 
 
 def decided_in(source: str) -> Iterator[tuple[Rule, Outcome]]:
-    """Yield what every call of `decide` in a module can produce, read from its text."""
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
-            continue
-        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-        if name != "decide":
-            continue
-        match node.args[:2]:
-            case [ast.Attribute(attr=outcome), ast.Attribute(attr=rule)]:
-                yield Rule[rule], Outcome[outcome]
-            case [ast.Name(id=outcome), ast.Attribute(attr=rule)] if outcome in NAMED_OUTCOMES:
-                for possible in NAMED_OUTCOMES[outcome]:
-                    yield Rule[rule], possible
-            case _:
-                raise AssertionError(f"decide() with {ast.unparse(node)}: name outcome and rule")
+    """Yield what every call of `decide` in a module can produce, read from its text.
+
+    A rule or outcome in a variable stands for every one that its function, or its module, names.
+    """
+    module = ast.parse(source)
+    functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "decide":
+                outcome, rule = call.args[:2]
+                for outcome_name in named(Outcome, outcome, function, module):
+                    for rule_name in named(Rule, rule, function, module):
+                        yield Rule[rule_name], Outcome[outcome_name]
 
 
 def imports_decide(source: str) -> bool:
@@ -57,12 +66,21 @@ def test_everything_the_code_can_decide_has_next_steps() -> None:
     assert [found for found in decided if found[1] not in NEXT_STEPS] == []
 
 
-def test_the_reader_of_the_code_sees_both_outcomes_of_a_stop() -> None:
-    source = "decide(stop, Rule.DISPUTED, 'x')\ndecision.decide(Outcome.HOLD, Rule.COVER, 'y')"
+def test_the_reader_of_the_code_sees_what_a_variable_can_stand_for() -> None:
+    source = """
+def check(at_intake):
+    stop = Outcome.REJECT if at_intake else Outcome.REVIEW
+    return decide(stop, Rule.DISPUTED, "x")
+
+def settle(late):
+    rule = Rule.REFUND_FAILED if late else Rule.REQUIRES_ACTION
+    return decide(Outcome.REVIEW, rule, "y")
+"""
     assert set(decided_in(source)) == {
         (Rule.DISPUTED, Outcome.REJECT),
         (Rule.DISPUTED, Outcome.REVIEW),
-        (Rule.COVER, Outcome.HOLD),
+        (Rule.REFUND_FAILED, Outcome.REVIEW),
+        (Rule.REQUIRES_ACTION, Outcome.REVIEW),
     }
 
 
