@@ -2,7 +2,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test demo revision lock
+.PHONY: help venv check format test coverage demo revision lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(ARGS)
+
+coverage: venv ## Every branch of the pure core is taken by its own tests, or this fails
+	@$(BIN)/coverage run --branch --source=refunds -m pytest -q tests/unit/refunds
+	@$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
 
 check: venv ## Formatting, lint, types and import rules
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
