@@ -109,7 +109,8 @@ LEGAL: Final = frozenset((row.source, row.target) for row in TRANSITIONS)
 OPEN: Final = frozenset(
     {Bucket.REQUESTED, Bucket.HELD, Bucket.REVIEW, Bucket.RELEASING, Bucket.REVERSED}
 )
-"""Buckets whose money has no refund at Stripe yet, so that it still claims a part of the charge."""
+"""Buckets whose money claims a part of the charge by itself: Stripe has no refund of it yet, or, in
+REVIEW, one that waits for the buyer."""
 
 SENT: Final = frozenset({Bucket.SUBMITTED, Bucket.SUCCEEDED})
 """Buckets whose money Stripe accepted: `released_amount`."""
