@@ -5,6 +5,7 @@ It pins the SDK behaviour Sluice relies on, so that an upgrade that changes it i
 
 import logging
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -135,8 +136,8 @@ def test_each_call_is_logged_once_with_what_finds_it_again() -> None:
 
 
 @contextmanager
-def _server(answer: bytes, *, hang: bool = False) -> Iterator[str]:
-    """A socket that takes one request, sends `answer` and closes, or holds the line."""
+def _server(answer: bytes, ending: str) -> Iterator[str]:
+    """A socket that takes one request, sends `answer`, then closes, resets or holds the line."""
     done = threading.Event()
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
 
@@ -145,8 +146,12 @@ def _server(answer: bytes, *, hang: bool = False) -> Iterator[str]:
             with closing(connection):
                 connection.recv(65_536)
                 connection.sendall(answer)
-                if hang:
+                if ending == "hang":
                     done.wait(10)
+                if ending == "reset":
+                    # Closing with a linger time of zero sends RST instead of FIN.
+                    linger = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -161,21 +166,22 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
 
 
 @pytest.mark.parametrize(
-    "answer, hang, trouble",
+    "answer, ending, trouble",
     [
-        (b"", True, Trouble.TIMEOUT),
-        (HALF, True, Trouble.TIMEOUT),
-        (HALF, False, Trouble.CONNECTION),
-        (b"", False, Trouble.CONNECTION),
-        (b"220 mail.example.com ESMTP\r\n", False, Trouble.CONNECTION),
+        (b"", "hang", Trouble.TIMEOUT),
+        (HALF, "hang", Trouble.TIMEOUT),
+        (HALF, "close", Trouble.CONNECTION),
+        (b"", "close", Trouble.CONNECTION),
+        (b"", "reset", Trouble.CONNECTION),
+        (b"220 mail.example.com ESMTP\r\n", "close", Trouble.CONNECTION),
     ],
-    ids=["silence", "half an answer, then silence", "half an answer", "closed", "not HTTP"],
+    ids=["silence", "half, then silence", "half", "closed", "reset", "not HTTP"],
 )
-def test_what_real_sockets_do_is_told_apart(answer: bytes, hang: bool, trouble: Trouble) -> None:
+def test_what_real_sockets_do_is_told_apart(answer: bytes, ending: str, trouble: Trouble) -> None:
     """Through `requests` and `urllib3`: both wrap a socket's timeout in errors of their own."""
     transport = stripe.RequestsClient(timeout=(0.3, 0.3))
     with (
-        _server(answer, hang=hang) as base,
+        _server(answer, ending) as base,
         StripeGateway(KEY, api_base=base, http_client=transport) as gateway,
         pytest.raises(UnavailableError) as caught,
     ):
