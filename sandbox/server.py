@@ -4,6 +4,7 @@ It carries bytes between sockets and the door and may not know what they mean.
 """
 
 import json
+import os
 import socket
 import struct
 import sys
@@ -15,15 +16,12 @@ from typing import Any, Self
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox.api.door import Door, Fate, Request
+from sandbox.api.door import Fate, Request
+from sandbox.assembly import Sandbox
 from sandbox.clock import Clock
-from sandbox.control.desk import Desk
-from sandbox.control.table import TABLE
 from sandbox.delivery.courier import RETRY_SECONDS, Courier
 from sandbox.shapes import JsonObject
-from sandbox.world import accounts, course, webhooks
-from sandbox.world.core import World
-from sandbox.world.ids import token
+from sandbox.world import course
 
 HOST = "127.0.0.1"
 TICK_SECONDS = 0.5
@@ -40,6 +38,11 @@ class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     # Headers and body go out as two writes: with Nagle's algorithm the second waits 40 ms.
     disable_nagle_algorithm = True
+
+    def connection_dropped(self, error: BaseException, environ: Environ | None = None) -> None:
+        """The connection is gone: don't wait for another request on it."""
+        del error, environ
+        self.close_connection = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the journal knows every request."""
@@ -66,27 +69,32 @@ class SandboxServer:
         retry_seconds: tuple[float, ...] = RETRY_SECONDS,
         webhook_timeout_seconds: float = 10.0,
     ) -> None:
-        self.world = World(seed=seed, clock=clock or Clock.running())
-        accounts.found(world=self.world, seed=seed)
-        self.secret = webhook_secret or f"whsec_{token(f'{seed}:signing', 32)}"
+        self._sandbox = Sandbox(
+            seed=seed,
+            clock=clock or Clock.running(),
+            wait=time.sleep,
+            api_key=api_key,
+            webhook_secret=webhook_secret,
+        )
+        self.world = self._sandbox.world
+        self.door = self._sandbox.door
+        self.desk = self._sandbox.desk
+        self.secret = self._sandbox.secret
         self.courier = Courier(
             self.world, retry_seconds=retry_seconds, timeout_seconds=webhook_timeout_seconds
         )
-        self.door = Door(self.world, wait=time.sleep, api_key=api_key, interlude=self._play)
-        self.desk = Desk(self.door, TABLE, self.courier)
+        self._sandbox.deliver_through(self.courier)
         if webhook_url:
-            self._listen(webhook_url, connect=False, secret=self.secret)
-            self._listen(
-                connect_webhook_url or webhook_url,
-                connect=True,
-                secret=connect_webhook_secret or self.secret,
+            self._sandbox.listen(webhook_url, connect=False)
+            self._sandbox.listen(
+                connect_webhook_url or webhook_url, connect=True, secret=connect_webhook_secret
             )
         self._server: BaseWSGIServer = make_server(
             HOST, port, self._application, threaded=True, request_handler=_Handler
         )
         self._stopping = threading.Event()
         self._threads = [
-            threading.Thread(target=self._server.serve_forever, name="sandbox-http", daemon=True),
+            threading.Thread(target=self._serve, name="sandbox-http", daemon=True),
             threading.Thread(target=self._tick, name="sandbox-clock", daemon=True),
         ]
 
@@ -133,23 +141,14 @@ class SandboxServer:
 
     def control(self, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
         """Carry out a control verb without HTTP; raises ValueError if it is refused."""
-        status, answer = self.desk.handle(method, f"/_sandbox/{path.lstrip('/')}", body or {})
-        if status >= 400:
-            raise ValueError(answer["error"]["message"])
-        return answer
+        return self._sandbox.control(method, path, body)
 
-    def _play(self, step: JsonObject) -> object:
-        return self.desk.play(step)
+    def snapshot(self) -> JsonObject:
+        """The whole world as JSON: the same story gives the same snapshot."""
+        return self._sandbox.snapshot()
 
-    def _listen(self, url: str, *, connect: bool, secret: str) -> None:
-        webhooks.register(
-            self.world,
-            url=url,
-            connect=connect,
-            enabled_events=["*"],
-            secret=secret,
-            given=True,
-        )
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)
 
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
@@ -213,10 +212,10 @@ def _hang_up(environ: Environ, *, reset: bool) -> None:
     if reset:
         # Closing with a linger time of zero sends RST instead of FIN.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
+        # The handler's file objects would keep a merely closed socket open: take it from them.
+        os.close(connection.detach())
         return
     connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
 
 
 def run(

@@ -80,8 +80,9 @@ def test_a_broken_connection_leaves_the_outcome_to_the_key(
 ) -> None:
     sandbox.control("POST", "faults", {"method": "POST", "path": "/v1/refunds", **fault})
     wish: Any = {"charge": charge, "amount": 100}
-    with pytest.raises(stripe.APIConnectionError):
+    with pytest.raises(stripe.APIConnectionError) as broken:
         client.v1.refunds.create(wish, {"idempotency_key": "k"})
+    assert ("Connection reset by peer" in str(broken.value)) is (fault["kind"] == "reset")
     assert bool(refunds_of(client, charge)) is happened
     again = client.v1.refunds.create(wish, {"idempotency_key": "k"})
     assert again.last_response is not None
