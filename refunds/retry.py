@@ -41,6 +41,10 @@ class Backoff:
             return GiveUp(attempts=failures)
         return RetryAt(at=now + self.delay(failures, jitter))
 
+    def capped(self, seconds: float) -> timedelta:
+        """Return a wait somebody else asked for, such as `Retry-After`, never beyond the cap."""
+        return timedelta(seconds=min(max(seconds, 0.0), self.cap_seconds))
+
     def delay(self, failures: int, jitter: float) -> timedelta:
         """Return the wait after the `failures`-th failure."""
         doublings = min(max(failures, 1) - 1, 40)

@@ -88,10 +88,9 @@ def reserved_since(unit: Unit, mark: ReservationMark, currency: Currency) -> int
     return int(unit.exec(statement).one())
 
 
-def add_run(unit: Unit, run: ReleaseRun) -> None:
-    """Store a run before it decides anything."""
-    unit.add(run)
-    unit.flush()
+def add_run(unit: Unit, run: ReleaseRun) -> bool:
+    """Store a run unless it is stored; return whether it was new."""
+    return insert_or_ignore(unit, ReleaseRun, **run.model_dump())
 
 
 def add_attempt(

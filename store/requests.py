@@ -43,6 +43,8 @@ class Waiting:
     charge: Charge
     bucket: Bucket
     amount_minor: int
+    latest: Evaluation | None
+    """The decision stored last."""
 
 
 def add_request(unit: Unit, request: RefundRequest) -> None:
@@ -105,8 +107,11 @@ def waiting_in(unit: Unit, lane: LaneId, mode: Mode, now: datetime) -> list[Wait
         .exists()
     )
     statement = (
-        select(RefundRequest, Charge, RequestBucket)
-        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
+        select(RefundRequest, Charge, RequestBucket, EvaluationRow)
+        .join(RequestBucket, col(RefundRequest.id) == col(RequestBucket.request_id))
+        .join(
+            EvaluationRow, col(EvaluationRow.id) == col(RefundRequest.evaluation_id), isouter=True
+        )
         .join(Charge, col(Charge.id) == col(RefundRequest.charge_id))
         .where(text(WAITING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
         .where(col(RequestBucket.lane) == lane, col(RefundRequest.mode) == mode)
@@ -117,9 +122,13 @@ def waiting_in(unit: Unit, lane: LaneId, mode: Mode, now: datetime) -> list[Wait
     )
     return [
         Waiting(
-            request=request, charge=charge, bucket=bucket.bucket, amount_minor=bucket.amount_minor
+            request=request,
+            charge=charge,
+            bucket=bucket.bucket,
+            amount_minor=bucket.amount_minor,
+            latest=_evaluation_or_none(latest),
         )
-        for request, charge, bucket in unit.exec(statement)
+        for request, charge, bucket, latest in unit.exec(statement)
     ]
 
 
@@ -169,9 +178,7 @@ def record_evaluation(
     A sweep over unchanged figures would otherwise add a row per request and minute for ever.
     """
     latest = latest_evaluation(unit, request)
-    if latest is not None and _same(latest, evaluation) and run is None:
-        return
-    if latest is not None and _same(latest, evaluation) and latest.run_id is not None:
+    if latest is not None and evaluation_of(latest) == evaluation:
         return
     need = evaluation.need
     row = EvaluationRow(
@@ -285,5 +292,6 @@ def use_person_waiver(unit: Unit, request: RequestId | str, now: datetime) -> No
     )
 
 
-def _same(row: EvaluationRow, evaluation: Evaluation) -> bool:
-    return evaluation_of(row) == evaluation
+def _evaluation_or_none(row: EvaluationRow | None) -> Evaluation | None:
+    # An outer join's missing side is None, which the row's type doesn't say.
+    return None if row is None else evaluation_of(row)

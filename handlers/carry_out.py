@@ -1,0 +1,257 @@
+"""Makes the calls of a prepared attempt, one by one, and settles what each brought.
+
+It may not prepare one: the intent, its keys and parameters are committed before this begins.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+import structlog
+
+from handlers import circuit
+from handlers.review import record_decision
+from handlers.services import Services
+from handlers.settle import apply_refund, finish_if_complete
+from refunds.attempt import AttemptState, StepState
+from refunds.decision import Outcome, Rule, decide
+from refunds.facts import RefundFacts, ReversalFacts
+from refunds.ids import AttemptId, LaneId, account_of
+from refunds.lifecycle import Bucket
+from refunds.retry import REFUSED_BACKOFF, UNSETTLED_BACKOFF, RetryAt
+from refunds.steps import (
+    Done,
+    RefusalKind,
+    Refused,
+    StepKind,
+    StepOutcome,
+    StripeCall,
+    Unknown,
+    outcome_word,
+)
+from store.attempts import (
+    add_call,
+    call_of,
+    close_reservations,
+    get_attempt,
+    lock_attempt,
+    postpone_attempt,
+    renew_attempt,
+    settle_attempt,
+    settle_step,
+    steps_of,
+)
+from store.charges import lock_charge
+from store.database import Unit
+from store.lanes import mark_due
+from store.ledger import Because, move
+from store.requests import lock_request
+from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd, StepCallRow
+
+_log = structlog.get_logger(__name__)
+
+
+class Carried(StrEnum):
+    """How far an attempt got."""
+
+    SETTLED = "settled"
+    SHORT = "short"
+    """Stripe refused for want of money: our figures are out of date."""
+    UNKNOWN = "unknown"
+
+
+def carry_out(services: Services, attempt: AttemptId, fence: int) -> Carried:
+    """Make every call of the attempt that has no outcome yet, in order.
+
+    Raise `LeaseLostError` where another worker has taken the attempt over.
+    """
+    while True:
+        following = _next_step(services, attempt, fence)
+        if following is None:
+            return Carried.SETTLED
+        lane, ordinal, call = following
+        outcome = services.gateway.execute(call)
+        _note_health(services, lane, outcome)
+        settle_outcome(services, attempt, ordinal, outcome)
+        match outcome:
+            case Unknown():
+                return Carried.UNKNOWN
+            case Refused(kind=RefusalKind.INSUFFICIENT_FUNDS) if call.kind is StepKind.REFUND:
+                return Carried.SHORT
+            case Done() | Refused():
+                continue
+            case _:
+                assert_never(outcome)
+
+
+def settle_outcome(
+    services: Services, attempt: AttemptId, ordinal: int, outcome: StepOutcome
+) -> None:
+    """Commit what is known of one step after its call, whoever made it.
+
+    Safe to repeat: a step that has its outcome is left alone.
+    """
+    now = services.clock()
+    with services.database.unit_of_work() as unit:
+        row = _lock_in_order(unit, attempt)
+        add_call(unit, _call_row(attempt, ordinal, outcome, now))
+        match outcome:
+            case Done(object=done):
+                _settle_done(unit, row, ordinal, done, now)
+            case Refused():
+                _refuse(services, unit, row, ordinal, outcome, now)
+            case Unknown():
+                until = _retry_time(services, row.tries + 1, outcome, now)
+                postpone_attempt(unit, attempt, until, outcome.trouble)
+            case _:
+                assert_never(outcome)
+    _log.info("attempt.step", attempt=attempt, ordinal=ordinal, outcome=outcome_word(outcome))
+
+
+def _settle_done(
+    unit: Unit,
+    row: ReleaseAttempt,
+    ordinal: int,
+    done: RefundFacts | ReversalFacts,
+    now: datetime,
+) -> None:
+    if isinstance(done, RefundFacts):
+        apply_refund(unit, done, now=now, cause="release", attempt=AttemptId(row.id))
+        return
+    step = _planned(unit, AttemptId(row.id), ordinal)
+    if step is not None:
+        settle_step(
+            unit,
+            step,
+            StepState.DONE,
+            now,
+            object_id=done.reversal,
+            object_minor=done.amount.amount_minor,
+        )
+        finish_if_complete(unit, row, now, "release")
+
+
+def put_back(unit: Unit, attempt: ReleaseAttempt, state: AttemptState, because: Because) -> None:
+    """Settle an attempt that moved no money and put its amount back on hold."""
+    settle_attempt(unit, attempt, state, because.at)
+    close_reservations(unit, attempt.id, ReservationEnd.FREED, because.at)
+    request = lock_request(unit, attempt.request_id)
+    move(unit, request, Bucket.RELEASING, Bucket.HELD, attempt.amount_minor, because)
+
+
+def _next_step(
+    services: Services, attempt: AttemptId, fence: int
+) -> tuple[LaneId, int, StripeCall] | None:
+    with services.database.unit_of_work() as unit:
+        steps = steps_of(unit, attempt)
+        planned = [step for step in steps if step.state is StepState.PLANNED]
+        if not planned:
+            return None
+        row = lock_attempt(unit, attempt)
+        assert row is not None, "a claimed attempt exists"
+        if row.state is not AttemptState.PREPARED:
+            return None
+        renew_attempt(unit, attempt, fence, services.clock())
+        return LaneId(row.lane), planned[0].ordinal, call_of(planned[0])
+
+
+def _lock_in_order(unit: Unit, attempt: AttemptId) -> ReleaseAttempt:
+    # Charge before attempt, as everybody locks them, or two workers wait for each other.
+    unlocked = get_attempt(unit, attempt)
+    assert unlocked is not None, "an attempt row is never deleted"
+    lock_charge(unit, unlocked.charge_id)
+    row = lock_attempt(unit, attempt)
+    assert row is not None, "an attempt row is never deleted"
+    return row
+
+
+def _planned(unit: Unit, attempt: AttemptId, ordinal: int) -> AttemptStep | None:
+    step = steps_of(unit, attempt)[ordinal - 1]
+    return step if step.state is StepState.PLANNED else None
+
+
+def _refuse(
+    services: Services,
+    unit: Unit,
+    row: ReleaseAttempt,
+    ordinal: int,
+    refusal: Refused,
+    now: datetime,
+) -> None:
+    step = _planned(unit, AttemptId(row.id), ordinal)
+    if step is None or row.state is not AttemptState.PREPARED:
+        return
+    settle_step(unit, step, StepState.REFUSED, now)
+    if step.kind is StepKind.REVERSAL:
+        finish_if_complete(unit, row, now, "release")
+        return
+    rule, why = _verdict(refusal)
+    because = Because(at=now, cause="release", why=why, attempt=AttemptId(row.id))
+    request = lock_request(unit, row.request_id)
+    if refusal.kind is RefusalKind.INSUFFICIENT_FUNDS:
+        put_back(unit, row, AttemptState.REFUSED, because)
+        request.refusals += 1
+        again = REFUSED_BACKOFF.after(request.refusals, now, services.jitter())
+        assert isinstance(again, RetryAt), "held refunds are tried for as long as they are held"
+        request.not_before = again.at
+        unit.add(request)
+        record_decision(unit, request, decide(Outcome.HOLD, rule, why), now=now, cause="release")
+        mark_due(unit, LaneId(row.lane), again.at, "retry")
+        return
+    settle_attempt(unit, row, AttemptState.REFUSED, now)
+    close_reservations(unit, row.id, ReservationEnd.FREED, now)
+    move(unit, request, Bucket.RELEASING, Bucket.REVIEW, row.amount_minor, because)
+    record_decision(unit, request, decide(Outcome.REVIEW, rule, why), now=now, cause="release")
+
+
+def _verdict(refusal: Refused) -> tuple[Rule, str]:
+    said = f"Stripe refused it ({refusal.code or refusal.http_status}): {refusal.message}"
+    match refusal.kind:
+        case RefusalKind.INSUFFICIENT_FUNDS:
+            return Rule.STRIPE_SHORT, said
+        case RefusalKind.CHARGE_DISPUTED:
+            return Rule.DISPUTED, said
+        case RefusalKind.ALREADY_REFUNDED:
+            return Rule.ALREADY_REFUNDED, said
+        case RefusalKind.OTHER:
+            return Rule.STRIPE_REFUSED, said
+        case _:
+            assert_never(refusal.kind)
+
+
+def _retry_time(services: Services, tries: int, outcome: Unknown, now: datetime) -> datetime:
+    again = UNSETTLED_BACKOFF.after(tries, now, services.jitter())
+    assert isinstance(again, RetryAt), "an unknown outcome is never given up"
+    asked = outcome.retry_after_seconds or 0
+    return max(again.at, now + UNSETTLED_BACKOFF.capped(asked))
+
+
+def _note_health(services: Services, lane: LaneId, outcome: StepOutcome) -> None:
+    account = account_of(lane)
+    if isinstance(outcome, Unknown):
+        circuit.note_trouble(services, account, outcome.trouble)
+    else:
+        circuit.note_success(services, account)
+
+
+def _call_row(attempt: AttemptId, ordinal: int, outcome: StepOutcome, now: datetime) -> StepCallRow:
+    status: int | None
+    match outcome:
+        case Done(object=done):
+            status = 200
+            message: str = done.refund if isinstance(done, RefundFacts) else done.reversal
+            if outcome.replayed:
+                message = f"{message} (replayed)"
+        case Refused() | Unknown():
+            status, message = outcome.http_status, outcome.message
+        case _:
+            assert_never(outcome)
+    return StepCallRow(
+        attempt_id=attempt,
+        ordinal=ordinal,
+        at=now,
+        outcome=outcome_word(outcome),
+        http_status=status,
+        stripe_request=outcome.stripe_request,
+        message=message[:500],
+    )

@@ -1,0 +1,244 @@
+"""Commits the intent to release one request: the only place that writes `releasing`.
+
+It may not call Stripe. What it reads of the charge and the balances was read before; what is
+promised of them is counted anew here, under the locks.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from handlers.ground import Ground, ensure_run, inputs_of
+from handlers.review import record_decision
+from handlers.services import Services
+from refunds.attempt import Intent, plan_steps
+from refunds.blocks import Claim, check_account, check_charge
+from refunds.decision import Decision, Evaluation, Outcome
+from refunds.facts import ChargeFacts
+from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, mint
+from refunds.lifecycle import WAITING, Bucket
+from refunds.money import Currency, Money
+from refunds.pool import Candidate, Pool, account_take, judge
+from store.attempts import (
+    ATTEMPT_LEASE,
+    add_attempt,
+    lock_purses,
+    reserved_since,
+)
+from store.charges import claimed_minor, refunded_known_minor, save_charge
+from store.database import Unit
+from store.lanes import renew_lane
+from store.ledger import Because, amounts_of, move, move_along
+from store.observations import standing_of
+from store.requests import lock_request, record_evaluation, use_person_waiver, waived_rules
+from store.tables.attempts import ReleaseAttempt
+from store.tables.requests import RefundRequest
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An attempt that may be carried out now."""
+
+    attempt: AttemptId
+    took: Money | None
+    """What it takes from the account's available balance."""
+    cost: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPrepared:
+    """The request stays where it is, or went to review, with the verdict that was stored."""
+
+    evaluation: Evaluation | None
+    """`None`: it went to review, or another hand was faster; there is nothing left to record."""
+
+
+def prepare(
+    services: Services, ground: Ground, candidate: Candidate, charge: ChargeFacts, pool: Pool
+) -> Prepared | NotPrepared:
+    """Commit one attempt, or the verdict that speaks against it.
+
+    Locks, in everybody's order: charge, lane, purses, request. Raise `LeaseLostError` where the
+    lane was taken over; nothing is written then.
+    """
+    now = services.clock()
+    with services.database.unit_of_work() as unit:
+        save_charge(unit, charge)
+        renew_lane(unit, ground.claim, now)
+        if candidate.need is not None:
+            lock_purses(unit, [(ground.claim.lane, candidate.need.currency), _purse(candidate)])
+        else:
+            lock_purses(unit, [_purse(candidate)])
+        request = lock_request(unit, candidate.request)
+        waiting = _waiting(unit, request, candidate)
+        if waiting is None:
+            return NotPrepared(evaluation=None)
+        bucket, amount_minor = waiting
+        stop = _what_stops(unit, request, charge, amount_minor, candidate, now)
+        if stop is not None:
+            _stop(unit, request, bucket, amount_minor, stop, now)
+            return NotPrepared(evaluation=None)
+        exact = _counted_again(unit, services, ground, candidate, pool)
+        evaluation = judge(candidate, exact, now)
+        if evaluation.decision.outcome is not Outcome.RELEASE:
+            return NotPrepared(evaluation=evaluation)
+        ensure_run(unit, ground, now)
+        record_evaluation(
+            unit,
+            request,
+            evaluation,
+            at=now,
+            cause=ground.claim.cause,
+            inputs=inputs_of(ground, candidate),
+            run=ground.run,
+        )
+        return _commit(
+            unit, ground, request, bucket, amount_minor, charge, candidate, evaluation, now
+        )
+
+
+def _commit(
+    unit: Unit,
+    ground: Ground,
+    request: RefundRequest,
+    bucket: Bucket,
+    amount_minor: int,
+    charge: ChargeFacts,
+    candidate: Candidate,
+    evaluation: Evaluation,
+    now: datetime,
+) -> Prepared:
+    attempt = AttemptId(mint("ra", now))
+    amount = Money(amount_minor, charge.amount.currency)
+    need = evaluation.need
+    uncovered = candidate.by_person and bool(evaluation.shortfall_minor)
+    calls = plan_steps(
+        charge,
+        Intent(
+            request=RequestId(request.id),
+            attempt=attempt,
+            amount=amount,
+            need=need,
+            uncovered=uncovered,
+            spendable_minor=evaluation.spendable_minor,
+            refund_application_fee=request.refund_application_fee,
+            reason=request.reason,
+        ),
+    )
+    took = account_take(candidate, evaluation)
+    reserve = [(PLATFORM_LANE, candidate.platform_cost)]
+    if took is not None:
+        reserve.append((ground.claim.lane, took))
+    add_attempt(
+        unit,
+        ReleaseAttempt(
+            id=attempt,
+            request_id=request.id,
+            run_id=ground.run,
+            charge_id=charge.charge,
+            lane=ground.claim.lane,
+            amount_minor=amount_minor,
+            currency=amount.currency,
+            need_minor=need.amount_minor if need else None,
+            need_currency=need.currency if need else None,
+            uncovered=uncovered,
+            prepared_at=now,
+            next_try_at=now + ATTEMPT_LEASE,
+            claimed_by=ground.claim.worker,
+        ),
+        calls,
+        reserve,
+    )
+    if candidate.by_person:
+        use_person_waiver(unit, request.id, now)
+    because = Because(
+        at=now,
+        cause="person" if candidate.by_person else ground.claim.cause,
+        why=evaluation.decision.why,
+        attempt=attempt,
+        need=need,
+    )
+    drawn_on_account = need is not None and bucket is Bucket.REQUESTED
+    turn = (Bucket.HELD,) if drawn_on_account else ()
+    move_along(unit, request, (bucket, *turn, Bucket.RELEASING), amount_minor, because)
+    request.not_before = None
+    unit.add(request)
+    _log.info("attempt.prepared", attempt=attempt, request=request.id, run=ground.run)
+    return Prepared(attempt=attempt, took=took, cost=candidate.platform_cost)
+
+
+def _waiting(unit: Unit, request: RefundRequest, candidate: Candidate) -> tuple[Bucket, int] | None:
+    amounts = amounts_of(unit, RequestId(request.id))
+    takes_from = (Bucket.REVIEW,) if candidate.by_person else ()
+    for bucket in (Bucket.HELD, Bucket.REQUESTED, *takes_from):
+        if amounts.get(bucket):
+            return bucket, amounts[bucket]
+    return None
+
+
+def _what_stops(
+    unit: Unit,
+    request: RefundRequest,
+    charge: ChargeFacts,
+    amount_minor: int,
+    candidate: Candidate,
+    now: datetime,
+) -> Decision | None:
+    waived = waived_rules(unit, request.id, now)
+    account = charge.account
+    if account is not None and not candidate.by_person:
+        stop = check_account(account, standing_of(unit, account), waived)
+        if stop is not None:
+            return stop
+    known_minor = max(charge.refunded_minor, refunded_known_minor(unit, charge.charge))
+    return check_charge(
+        replace(charge, refunded_minor=known_minor),
+        Claim(
+            amount=Money(amount_minor, charge.amount.currency),
+            other_open_minor=claimed_minor(unit, charge.charge, RequestId(request.id)),
+        ),
+        at_intake=False,
+    )
+
+
+def _stop(
+    unit: Unit,
+    request: RefundRequest,
+    bucket: Bucket,
+    amount_minor: int,
+    stop: Decision,
+    now: datetime,
+) -> None:
+    if bucket in WAITING:
+        because = Because(at=now, cause="release", why=stop.why)
+        move(unit, request, bucket, Bucket.REVIEW, amount_minor, because)
+    # A person's release that can't be done is used up: it must not be tried for ever.
+    use_person_waiver(unit, request.id, now)
+    record_decision(unit, request, stop, now=now, cause="release")
+
+
+def _counted_again(
+    unit: Unit, services: Services, ground: Ground, candidate: Candidate, pool: Pool
+) -> Pool:
+    """Return the pool as the locked purses show it: other lanes draw on the platform, too."""
+    cost = candidate.platform_cost.currency
+    platform_minor = ground.platform.available_in(cost) - reserved_since(
+        unit, ground.platform_mark, cost
+    )
+    platform = {**pool.platform, cost: platform_minor}
+    if candidate.need is None or ground.account is None:
+        return replace(pool, platform=platform)
+    currency = candidate.need.currency
+    account_minor = (
+        ground.account.available_in(currency)
+        - reserved_since(unit, ground.account_mark, currency)
+        - services.policy.minimum_balance.get(currency, 0)
+    )
+    return replace(pool, platform=platform, account={**pool.account, currency: account_minor})
+
+
+def _purse(candidate: Candidate) -> tuple[str, Currency]:
+    return (PLATFORM_LANE, candidate.platform_cost.currency)

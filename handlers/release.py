@@ -1,0 +1,265 @@
+"""A release run: the whole life of a lane's pass on one page.
+
+Read the balances, judge each waiting request, prepare, call, settle. It may not be started but by a
+claim on a due lane, and it writes nothing once that claim is lost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from gateway.port import NotFoundError, ReadError, UnavailableError
+from handlers import circuit
+from handlers.candidates import candidate_of, refreshed
+from handlers.carry_out import Carried, carry_out
+from handlers.ground import Ground, ensure_run, inputs_of
+from handlers.prepare import NotPrepared, prepare
+from handlers.services import Services
+from refunds.decision import Evaluation, Outcome, Rule, decide
+from refunds.errors import LeaseLostError
+from refunds.ids import PLATFORM_LANE, RequestId, RunId, account_of, mint
+from refunds.lifecycle import WAITING, Bucket
+from refunds.pool import Candidate, Pool, in_turn, judge, open_pool
+from refunds.retry import LANE_BACKOFF, RetryAt
+from store.attempts import mark_reservations
+from store.database import Unit
+from store.lanes import (
+    LaneClaim,
+    claim_due_lane,
+    finish_lane,
+    mark_due,
+    postpone_lane,
+    renew_lane,
+)
+from store.ledger import Because, amounts_of, move
+from store.requests import (
+    Waiting,
+    count_skipped,
+    lock_request,
+    next_wake,
+    record_evaluation,
+    use_person_waiver,
+    waiting_in,
+)
+
+_log = structlog.get_logger(__name__)
+
+_BATCH: Final = 100
+"""Verdicts written in one unit of work."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What a run has done so far."""
+
+    pool: Pool
+    left: list[tuple[Candidate, Evaluation]] = field(default_factory=list)
+    released: list[Candidate] = field(default_factory=list)
+
+
+def run_due_lane(services: Services) -> bool:
+    """Run the lane that has been due longest; return whether there was one."""
+    with services.database.unit_of_work() as unit:
+        claim = claim_due_lane(unit, services.worker, services.clock())
+    if claim is None:
+        return False
+    log = _log.bind(lane=claim.lane, fence=claim.fence, cause=claim.cause)
+    try:
+        _run(services, claim)
+    except UnavailableError as error:
+        circuit.note_trouble(services, account_of(claim.lane), error.trouble)
+        _postpone(services, claim)
+        log.warning("run.postponed", trouble=error.trouble, reason=str(error))
+    except ReadError as error:
+        _postpone(services, claim)
+        log.warning("run.unreadable", reason=str(error), stripe_request=error.stripe_request)
+    except LeaseLostError:
+        log.warning("run.lease_lost")
+    return True
+
+
+def _run(services: Services, claim: LaneClaim) -> None:
+    wait_until = circuit.closed_until(services, account_of(claim.lane))
+    if wait_until is not None:
+        with services.database.unit_of_work() as unit:
+            postpone_lane(unit, claim, wait_until, failed=False)
+        return
+    with services.database.reading() as unit:
+        now = services.clock()
+        rows = waiting_in(unit, claim.lane, services.mode, now)
+        waiting = {RequestId(row.request.id): row for row in rows}
+        candidates = [candidate_of(unit, row, services.policy, now) for row in rows]
+    if candidates:
+        ground = _read_ground(services, claim)
+        progress = _Progress(pool=ground.pool)
+        for candidate in in_turn(candidates):
+            wait_until = circuit.closed_until(services, account_of(claim.lane))
+            if wait_until is not None:
+                break
+            _handle(services, ground, waiting[candidate.request], candidate, progress)
+        _record_left(services, ground, waiting, progress)
+    with services.database.unit_of_work() as unit:
+        if wait_until is not None:
+            postpone_lane(unit, claim, wait_until, failed=False)
+            return
+        wake = next_wake(unit, claim.lane, services.clock())
+        finish_lane(unit, claim)
+        if wake is not None:
+            mark_due(unit, claim.lane, wake, "retry")
+
+
+def _read_ground(services: Services, claim: LaneClaim) -> Ground:
+    """Snapshot the reservations first and the balances after: what was promised stays deducted."""
+    account = account_of(claim.lane)
+    with services.database.reading() as unit:
+        account_mark = mark_reservations(unit, claim.lane)
+        platform_mark = mark_reservations(unit, PLATFORM_LANE)
+    platform = services.gateway.read_balance(None)
+    ours = None if account is None else services.gateway.read_balance(account)
+    circuit.note_success(services, account)
+    pool = open_pool(
+        available=ours.available if ours else {},
+        reserved=account_mark.open_minor if ours else {},
+        platform_available=platform.available,
+        platform_reserved=platform_mark.open_minor,
+        policy=services.policy,
+    )
+    return Ground(
+        run=RunId(mint("run", services.clock())),
+        claim=claim,
+        account=ours,
+        platform=platform,
+        account_mark=account_mark,
+        platform_mark=platform_mark,
+        pool=pool,
+    )
+
+
+def _handle(
+    services: Services, ground: Ground, waiting: Waiting, candidate: Candidate, progress: _Progress
+) -> None:
+    """Judge one request against what is left; release it, or note why it stays."""
+    evaluation: Evaluation | None = judge(candidate, progress.pool, services.clock())
+    assert evaluation is not None
+    if evaluation.decision.outcome is Outcome.RELEASE:
+        evaluation = _release(services, ground, waiting, candidate, progress)
+    if evaluation is None:
+        return
+    progress.left.append((candidate, evaluation))
+    progress.pool = progress.pool.pass_over(candidate, services.policy)
+
+
+def _release(
+    services: Services, ground: Ground, waiting: Waiting, candidate: Candidate, progress: _Progress
+) -> Evaluation | None:
+    """Prepare, call, settle; return the verdict if it has to wait after all."""
+    account = account_of(ground.claim.lane)
+    try:
+        charge = services.gateway.read_payment(waiting.charge.id)
+    except NotFoundError as error:
+        return _bare(Rule.NOT_REFUNDABLE, f"Stripe no longer knows {waiting.charge.id}: {error}")
+    fresh = refreshed(candidate, waiting, charge, services.policy)
+    result = prepare(services, ground, fresh, charge, progress.pool)
+    if isinstance(result, NotPrepared):
+        return result.evaluation
+    progress.released.append(fresh)
+    progress.pool = progress.pool.take(result.took, result.cost)
+    try:
+        carried = carry_out(services, result.attempt, fence=0)
+    except LeaseLostError:
+        # Our call took longer than the lease, and another worker looks after the attempt now.
+        carried = Carried.UNKNOWN
+    if carried is Carried.SHORT and fresh.need is not None:
+        progress.pool = progress.pool.close(fresh.need.currency)
+    _log.info("run.released", request=fresh.request, account=account, carried=carried)
+    return None
+
+
+def _record_left(
+    services: Services, ground: Ground, waiting: Mapping[RequestId, Waiting], progress: _Progress
+) -> None:
+    """Store the verdicts that say something new, and count who was passed over."""
+    changed = [
+        (candidate, evaluation)
+        for candidate, evaluation in progress.left
+        if waiting[candidate.request].latest != evaluation
+        or waiting[candidate.request].bucket is Bucket.REQUESTED
+    ]
+    for start in range(0, len(changed), _BATCH):
+        with services.database.unit_of_work() as unit:
+            renew_lane(unit, ground.claim, services.clock())
+            for candidate, evaluation in changed[start : start + _BATCH]:
+                _record_one(services, unit, ground, candidate, evaluation)
+    skipped = _passed_over(progress)
+    if skipped:
+        with services.database.unit_of_work() as unit:
+            renew_lane(unit, ground.claim, services.clock())
+            count_skipped(unit, skipped)
+
+
+def _record_one(
+    services: Services, unit: Unit, ground: Ground, candidate: Candidate, evaluation: Evaluation
+) -> None:
+    now = services.clock()
+    request = lock_request(unit, candidate.request)
+    decision = evaluation.decision
+    waits = {b: m for b, m in amounts_of(unit, candidate.request).items() if b in WAITING}
+    if not waits and not candidate.by_person:
+        return
+    ensure_run(unit, ground, now)
+    record_evaluation(
+        unit,
+        request,
+        evaluation,
+        at=now,
+        cause=ground.claim.cause,
+        inputs=inputs_of(ground, candidate),
+        run=ground.run,
+    )
+    because = Because(at=now, cause=ground.claim.cause, why=decision.why, need=evaluation.need)
+    if decision.outcome is Outcome.REVIEW:
+        # A person's release that can't be done is used up, or it would be tried for ever.
+        use_person_waiver(unit, request.id, now)
+    target = Bucket.REVIEW if decision.outcome is Outcome.REVIEW else Bucket.HELD
+    for bucket, amount_minor in waits.items():
+        if bucket is not target:
+            move(unit, request, bucket, target, amount_minor, because)
+
+
+def _passed_over(progress: _Progress) -> list[RequestId]:
+    """Return held requests that a younger one of the same currency was released past."""
+    released = [c for c in progress.released if c.need is not None and c.from_available_minor > 0]
+    return [
+        left.request
+        for left, evaluation in progress.left
+        if left.need is not None
+        and evaluation.decision.outcome is Outcome.HOLD
+        and any(
+            c.need is not None
+            and c.need.currency == left.need.currency
+            and (c.created, c.request) > (left.created, left.request)
+            for c in released
+        )
+    ]
+
+
+def _postpone(services: Services, claim: LaneClaim) -> None:
+    now = services.clock()
+    again = LANE_BACKOFF.after(claim.failures + 1, now, services.jitter())
+    assert isinstance(again, RetryAt), "a lane is never given up"
+    try:
+        with services.database.unit_of_work() as unit:
+            postpone_lane(unit, claim, again.at, failed=True)
+    except LeaseLostError:
+        _log.warning("run.lease_lost", lane=claim.lane)
+
+
+def _bare(rule: Rule, why: str) -> Evaluation:
+    return Evaluation(
+        decision=decide(Outcome.REVIEW, rule, why),
+        need=None,
+        spendable_minor=None,
+        shortfall_minor=None,
+    )
