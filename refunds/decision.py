@@ -40,6 +40,9 @@ class Rule(StrEnum):
     REFUND_FAILED = "refund_failed"
     REQUIRES_ACTION = "requires_action"
     NEVER_EXECUTED = "never_executed"
+    REQUEST_OPEN = "request_open"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN_PAYMENT = "unknown_payment"
 
 
 NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
@@ -86,6 +89,11 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     (Rule.REQUIRES_ACTION, Outcome.REVIEW): (
         "Stripe waits for the buyer; it moves on by itself when they act.",
     ),
+    (Rule.REQUEST_OPEN, Outcome.REJECT): (
+        "Wait for the open request, or ask again with additional=true if the buyer is owed both.",
+    ),
+    (Rule.UNSUPPORTED, Outcome.REJECT): ("Refund this payment in the Stripe Dashboard.",),
+    (Rule.UNKNOWN_PAYMENT, Outcome.REJECT): ("Check the payment's id and the account's key.",),
     (Rule.NEVER_EXECUTED, Outcome.HOLD): (
         "Nothing to do: Stripe never carried it out, and it is tried again.",
     ),

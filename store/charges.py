@@ -3,12 +3,14 @@
 It may not decide whether a refund fits; it counts what is claimed.
 """
 
+from datetime import datetime
+
 from sqlalchemy import func
 from sqlmodel import col, select
 
 from refunds.facts import ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
 from refunds.ids import AccountId, ChargeId, PaymentIntentId, RequestId, TransferId
-from refunds.lifecycle import OPEN
+from refunds.lifecycle import OPEN, Bucket
 from refunds.money import Currency, Money
 from store.database import Unit
 from store.tables.observations import Refund
@@ -88,6 +90,34 @@ def refunded_known_minor(unit: Unit, charge: ChargeId | str) -> int:
         .where(col(Refund.status).not_in(_NOT_LIVE))
     )
     return int(unit.exec(statement).one())
+
+
+def unfinished_charges(
+    unit: Unit, *, since: datetime, after: ChargeId | None, limit: int
+) -> list[ChargeId]:
+    """Return charges, by id and after `after`, whose books may still change by Stripe's doing.
+
+    That is: money of a request that waits, is on its way or pending; and refunds of ours made at or
+    after `since`, which may still fail.
+    """
+    moving = (
+        select(RequestBucket.request_id)
+        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
+        .where(col(RefundRequest.charge_id) == col(Charge.id))
+        .where(col(RequestBucket.bucket).in_({*OPEN, Bucket.SUBMITTED}))
+        .where(col(RequestBucket.amount_minor) > 0)
+        .exists()
+    )
+    young = (
+        select(Refund.id)
+        .where(col(Refund.charge_id) == col(Charge.id), col(Refund.created) >= since)
+        .where(col(Refund.status).not_in(_NOT_LIVE))
+        .exists()
+    )
+    statement = select(Charge.id).where(moving | young).order_by(col(Charge.id)).limit(limit)
+    if after is not None:
+        statement = statement.where(col(Charge.id) > after)
+    return [ChargeId(charge) for charge in unit.exec(statement)]
 
 
 def facts_of(row: Charge) -> ChargeFacts:

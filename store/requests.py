@@ -29,6 +29,7 @@ from store.tables.requests import (
     RequestBucket,
     Waiver,
 )
+from store.upsert import insert_or_ignore
 
 RUN_LIMIT: Final = 2_000
 """Most requests one run looks at, oldest first; later ones wait until these have left."""
@@ -47,10 +48,9 @@ class Waiting:
     """The decision stored last."""
 
 
-def add_request(unit: Unit, request: RefundRequest) -> None:
-    """Store a new request; a second one under the same idempotency key breaks a unique index."""
-    unit.add(request)
-    unit.flush()
+def add_request(unit: Unit, request: RefundRequest) -> bool:
+    """Store a new request; return whether its idempotency key was free."""
+    return insert_or_ignore(unit, RefundRequest, **request.model_dump())
 
 
 def get_request(unit: Unit, request: RequestId | str) -> RefundRequest:

@@ -1,0 +1,186 @@
+"""Looks at a wish with Stripe's eyes: reads the payment and the balances, and judges.
+
+It may not record anything; intake does, and a preview shows it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway.port import NotFoundError, RejectedReadError
+from handlers import circuit
+from handlers.candidates import candidate_of
+from handlers.services import Services
+from refunds.blocks import Claim, check_account, check_charge
+from refunds.decision import Decision, Evaluation, Outcome
+from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
+from refunds.facts import BalanceFacts, ChargeFacts, ChargeType
+from refunds.ids import PLATFORM_LANE, RequestId, lane_of
+from refunds.lifecycle import Bucket
+from refunds.money import Money
+from refunds.need import own_pending_minor, plan_need, platform_cost
+from refunds.pool import Candidate, Pool, judge, open_pool
+from refunds.wish import Wish
+from store.attempts import mark_reservations
+from store.charges import claimed_minor, refunded_known_minor
+from store.database import Unit
+from store.observations import standing_of
+from store.requests import waiting_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What intake would decide now, and the facts it rests on."""
+
+    charge: ChargeFacts
+    amount: Money
+    evaluation: Evaluation
+    balances: tuple[BalanceFacts, ...]
+    inputs: dict[str, object]
+
+
+def assess(services: Services, wish: Wish) -> Assessment:
+    """Return the assessment of a well-formed wish.
+
+    Raise `PaymentNotFoundError`, `InvalidWishError`, `UnsupportedChargeError`, or the gateway's
+    `UnavailableError` where Stripe could not be asked.
+    """
+    charge = read_charge(services, wish)
+    with services.database.reading() as unit:
+        claimed = claimed_minor(unit, charge.charge)
+    charge, amount = settle_amount(services, charge, wish, claimed)
+    stop = _what_stops(services, charge, amount, claimed)
+    if stop is not None:
+        return Assessment(
+            charge=charge, amount=amount, evaluation=_bare(stop), balances=(), inputs={}
+        )
+    return _weigh(services, charge, amount)
+
+
+def read_charge(services: Services, wish: Wish) -> ChargeFacts:
+    """Return the payment's charge, or say why it can't be refunded through Sluice."""
+    if wish.account is not None:
+        raise UnsupportedChargeError(
+            "direct charges are not supported yet: leave out account, or refund in the Dashboard",
+            param="account",
+        )
+    try:
+        charge = services.gateway.read_payment(wish.payment)
+    except NotFoundError as error:
+        raise PaymentNotFoundError(
+            f"Stripe knows no payment {wish.payment}", param="payment_intent"
+        ) from error
+    except RejectedReadError as error:
+        raise InvalidWishError(str(error), param="payment_intent") from error
+    circuit.note_success(services, None)
+    if charge.charge_type in (ChargeType.DIRECT, ChargeType.SEPARATE):
+        raise UnsupportedChargeError(
+            f"{charge.charge} is a {charge.charge_type} charge; destination charges and payments "
+            "of the platform itself are supported",
+            param="payment_intent",
+        )
+    return charge
+
+
+def settle_amount(
+    services: Services, charge: ChargeFacts, wish: Wish, claimed: int
+) -> tuple[ChargeFacts, Money]:
+    """Return the amount the wish means, and the charge with every refund we know of counted."""
+    with services.database.reading() as unit:
+        known_minor = refunded_known_minor(unit, charge.charge)
+    charge = replace(charge, refunded_minor=max(charge.refunded_minor, known_minor))
+    if wish.amount_minor is None:
+        left_minor = charge.remaining_minor - claimed
+        # Nothing left: the wish meant the whole payment, and is recorded as rejected.
+        minor = left_minor if left_minor > 0 else charge.amount.amount_minor
+        return charge, Money(minor, charge.amount.currency)
+    if wish.amount_minor > charge.amount.amount_minor:
+        asked = Money(wish.amount_minor, charge.amount.currency)
+        raise InvalidWishError(
+            f"amount {asked} is more than {charge.charge} ever was ({charge.amount})",
+            param="amount",
+        )
+    return charge, Money(wish.amount_minor, charge.amount.currency)
+
+
+def _what_stops(
+    services: Services, charge: ChargeFacts, amount: Money, claimed: int
+) -> Decision | None:
+    claim = Claim(amount=amount, other_open_minor=claimed)
+    stop = check_charge(charge, claim, at_intake=True)
+    if stop is not None or charge.account is None:
+        return stop
+    with services.database.reading() as unit:
+        standing = standing_of(unit, charge.account)
+    return check_account(charge.account, standing, frozenset())
+
+
+def _weigh(services: Services, charge: ChargeFacts, amount: Money) -> Assessment:
+    """Judge the wish against what is free now: reservations first, balances after."""
+    now = services.clock()
+    lane = lane_of(charge.account)
+    with services.database.reading() as unit:
+        account_mark = mark_reservations(unit, lane)
+        platform_mark = mark_reservations(unit, PLATFORM_LANE)
+        ahead = _promised(unit, services, charge, now)
+    platform = services.gateway.read_balance(None)
+    account = None if charge.account is None else services.gateway.read_balance(charge.account)
+    circuit.note_success(services, charge.account)
+    pool = open_pool(
+        available=account.available if account else {},
+        reserved=account_mark.open_minor if account else {},
+        platform_available=platform.available,
+        platform_reserved=platform_mark.open_minor,
+        policy=services.policy,
+    )
+    percent = services.policy.fx_buffer_percent
+    candidate = Candidate(
+        request=RequestId("rr_new"),
+        created=now,
+        need=plan_need(charge, amount.amount_minor, percent),
+        own_pending_minor=own_pending_minor(charge) if services.policy.count_own_pending else 0,
+        platform_cost=platform_cost(charge, amount.amount_minor, percent),
+        deadline=now + services.policy.hold_for,
+    )
+    evaluation = judge(candidate, _less(pool, ahead), now)
+    balances = (platform,) if account is None else (platform, account)
+    need = candidate.need
+    inputs: dict[str, object] = {
+        "own_pending": candidate.own_pending_minor,
+        "platform_cost": candidate.platform_cost.amount_minor,
+        "platform_currency": candidate.platform_cost.currency,
+        "platform_available": platform.available_in(candidate.platform_cost.currency),
+    }
+    if account is not None and need is not None:
+        inputs["available"] = account.available_in(need.currency)
+        inputs["reserved"] = account_mark.open_minor.get(need.currency, 0)
+    return Assessment(
+        charge=charge, amount=amount, evaluation=evaluation, balances=balances, inputs=inputs
+    )
+
+
+def _promised(
+    unit: Unit, services: Services, charge: ChargeFacts, now: datetime
+) -> list[Candidate]:
+    """Return the requests of the lane that are covered and wait for nothing but the next run."""
+    return [
+        candidate_of(unit, waiting, services.policy, now)
+        for waiting in waiting_in(unit, lane_of(charge.account), services.mode, now)
+        if waiting.bucket is Bucket.REQUESTED
+        and waiting.latest is not None
+        and waiting.latest.decision.outcome is Outcome.RELEASE
+    ]
+
+
+def _less(pool: Pool, ahead: list[Candidate]) -> Pool:
+    for candidate in ahead:
+        taken = (
+            None
+            if candidate.need is None
+            else Money(candidate.from_available_minor, candidate.need.currency)
+        )
+        pool = pool.take(taken, candidate.platform_cost)
+    return pool
+
+
+def _bare(decision: Decision) -> Evaluation:
+    return Evaluation(decision=decision, need=None, spendable_minor=None, shortfall_minor=None)

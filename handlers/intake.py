@@ -1,0 +1,318 @@
+"""Takes a wish in: asks Stripe, decides, records `requested` or `held`, and marks the lane due.
+
+It may not move money or wait for a worker; where Stripe can't be asked the wish is recorded all the
+same and decided later.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from gateway.port import ReadError, UnavailableError
+from handlers import circuit
+from handlers.assess import Assessment, assess
+from handlers.review import record_decision
+from handlers.services import Services
+from refunds.blocks import Claim, check_charge
+from refunds.decision import Decision, Outcome, Rule, decide
+from refunds.errors import (
+    InvalidWishError,
+    KeyReusedError,
+    PaymentNotFoundError,
+    RequestOpenError,
+    UnsupportedChargeError,
+    WishError,
+)
+from refunds.facts import PlatformFacts
+from refunds.ids import AccountId, RequestId, lane_of, mint
+from refunds.lifecycle import Bucket, Status
+from refunds.retry import LANE_BACKOFF, RetryAt
+from refunds.steps import Trouble
+from refunds.wish import Wish, check_wish
+from store.charges import claimed_minor, open_requests, refunded_known_minor, save_charge
+from store.database import Unit
+from store.installation import pinned_platform
+from store.lanes import mark_due
+from store.ledger import Because, move
+from store.observations import add_snapshot
+from store.requests import (
+    add_request,
+    claim_undecided,
+    find_by_key,
+    get_request,
+    lock_request,
+    record_evaluation,
+)
+from store.tables.requests import RefundRequest
+
+_log = structlog.get_logger(__name__)
+
+_DECIDE_LEASE: Final = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a wish."""
+
+    request: RequestId
+    replayed: bool
+    """The same wish had come under this key before."""
+    decided: bool
+    """Stripe could be asked."""
+
+
+def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str) -> Taken:
+    """Record a wish once, with its decision.
+
+    Raise a `WishError` where it can't be recorded as it stands; nothing is recorded then.
+    """
+    check_wish(wish, idempotency_key)
+    known = _known(services, wish, idempotency_key)
+    if known is not None:
+        return known
+    try:
+        _check_circuit(services)
+        assessment = assess(services, wish)
+    except UnavailableError as error:
+        circuit.note_trouble(services, wish.account, error.trouble)
+        return _record_undecided(services, wish, idempotency_key, actor)
+    request = RequestId(mint("rr", services.clock()))
+    with services.database.unit_of_work() as unit:
+        save_charge(unit, assessment.charge)
+        row = _new_row(services, unit, request, wish, idempotency_key, actor)
+        _fill(row, assessment)
+        if not add_request(unit, row):
+            return _replay(unit, wish, idempotency_key)
+        _refuse_second(unit, row, wish)
+        assessment = _under_lock(unit, assessment)
+        _record(unit, get_request(unit, request), assessment, services.clock())
+    _log.info(
+        "request.taken",
+        request=request,
+        outcome=assessment.evaluation.decision.outcome,
+        rule=assessment.evaluation.decision.rule,
+    )
+    return Taken(request=request, replayed=False, decided=True)
+
+
+def decide_due_request(services: Services) -> bool:
+    """Decide one request that Stripe could not be asked about before; return whether one was
+    due.
+    """
+    now = services.clock()
+    if circuit.closed_until(services, None) is not None:
+        return False
+    with services.database.unit_of_work() as unit:
+        claimed = claim_undecided(unit, now, now + _DECIDE_LEASE)
+        row = None if claimed is None else get_request(unit, claimed[0])
+    if claimed is None or row is None:
+        return False
+    wish = Wish(payment=row.payment, amount_minor=row.asked_minor, additional=row.additional)
+    try:
+        assessment = assess(services, wish)
+    except UnavailableError as error:
+        circuit.note_trouble(services, None, error.trouble)
+        _decide_later(services, claimed)
+    except WishError as error:
+        _reject(services, claimed[0], _refusal(error))
+    except ReadError as error:
+        _log.warning("request.unreadable", request=row.id, reason=str(error))
+        _decide_later(services, claimed)
+    else:
+        _decide(services, claimed[0], wish, assessment)
+    return True
+
+
+def _known(services: Services, wish: Wish, idempotency_key: str) -> Taken | None:
+    with services.database.reading() as unit:
+        if find_by_key(unit, idempotency_key) is None:
+            return None
+        return _replay(unit, wish, idempotency_key)
+
+
+def _replay(unit: Unit, wish: Wish, idempotency_key: str) -> Taken:
+    row = find_by_key(unit, idempotency_key)
+    assert row is not None, "the key is taken, so its request exists"
+    if row.wish_digest != wish.digest():
+        raise KeyReusedError(
+            f"the idempotency key was used for {row.id} with other parameters; take a new key",
+            param="Idempotency-Key",
+        )
+    return Taken(request=RequestId(row.id), replayed=True, decided=row.decide_after is None)
+
+
+def _check_circuit(services: Services) -> None:
+    if circuit.closed_until(services, None) is not None:
+        raise UnavailableError(Trouble.SERVER_ERROR, "the circuit to Stripe is open")
+
+
+def _new_row(
+    services: Services,
+    unit: Unit,
+    request: RequestId,
+    wish: Wish,
+    idempotency_key: str,
+    actor: str,
+) -> RefundRequest:
+    now = services.clock()
+    platform: PlatformFacts | None = pinned_platform(unit)
+    return RefundRequest(
+        id=request,
+        created=now,
+        mode=services.mode,
+        idempotency_key=idempotency_key,
+        wish_digest=wish.digest(),
+        actor=actor,
+        payment=wish.payment,
+        asked_minor=wish.amount_minor,
+        reason=wish.reason,
+        refund_application_fee=wish.refund_application_fee,
+        additional=wish.additional,
+        meta=dict(wish.metadata),
+        livemode=platform.livemode if platform else False,
+        deadline=now + services.policy.hold_for,
+        status=Status.REQUESTED,
+    )
+
+
+def _fill(row: RefundRequest, assessment: Assessment) -> None:
+    charge = assessment.charge
+    row.livemode = charge.livemode
+    row.charge_id = charge.charge
+    row.lane = lane_of(charge.account)
+    row.account = charge.account
+    row.amount_minor = assessment.amount.amount_minor
+    row.currency = assessment.amount.currency
+    row.decide_after = None
+
+
+def _refuse_second(unit: Unit, row: RefundRequest, wish: Wish) -> None:
+    """Under the charge's lock: a second open request needs the caller's word that both are owed."""
+    assert row.charge_id is not None
+    others = [other for other in open_requests(unit, row.charge_id) if other.id != row.id]
+    if others and not wish.additional:
+        raise RequestOpenError(row.charge_id, others[0].id)
+
+
+def _under_lock(unit: Unit, assessment: Assessment) -> Assessment:
+    """Return the assessment with the charge's capacity counted anew: two wishes may have raced."""
+    charge = assessment.charge
+    known_minor = max(charge.refunded_minor, refunded_known_minor(unit, charge.charge))
+    claimed = claimed_minor(unit, charge.charge)
+    stop = check_charge(
+        replace(charge, refunded_minor=known_minor),
+        Claim(amount=assessment.amount, other_open_minor=claimed),
+        at_intake=True,
+    )
+    if stop is None:
+        return assessment
+    return replace(assessment, evaluation=replace(assessment.evaluation, decision=stop))
+
+
+def _record(unit: Unit, row: RefundRequest, assessment: Assessment, now: datetime) -> None:
+    """Write the first entries, the decision and the balances it rests on; mark the lane due."""
+    assert row.amount_minor is not None
+    assert row.lane is not None
+    decision = assessment.evaluation.decision
+    why = f"A refund of {assessment.amount} was asked for."
+    opened = Because(at=now, cause="intake", why=why, actor=row.actor)
+    move(unit, row, Bucket.OPENED, Bucket.REQUESTED, row.amount_minor, opened)
+    record_evaluation(
+        unit, row, assessment.evaluation, at=now, cause="intake", inputs=assessment.inputs
+    )
+    for balance in assessment.balances:
+        add_snapshot(unit, balance, None)
+    because = Because(at=now, cause="intake", why=decision.why, need=assessment.evaluation.need)
+    target = _TARGETS.get(decision.outcome)
+    if target is not None:
+        move(unit, row, Bucket.REQUESTED, target, row.amount_minor, because)
+    if decision.outcome in (Outcome.RELEASE, Outcome.HOLD):
+        mark_due(unit, lane_of(AccountId(row.account) if row.account else None), now, "intake")
+
+
+_TARGETS: Final = {
+    Outcome.HOLD: Bucket.HELD,
+    Outcome.REVIEW: Bucket.REVIEW,
+    Outcome.REJECT: Bucket.REJECTED,
+}
+"""Where a decision puts the amount; a release stays `requested` until the lane's run takes it."""
+
+
+def _record_undecided(services: Services, wish: Wish, idempotency_key: str, actor: str) -> Taken:
+    now = services.clock()
+    request = RequestId(mint("rr", now))
+    again = LANE_BACKOFF.after(1, now, services.jitter())
+    assert isinstance(again, RetryAt)
+    with services.database.unit_of_work() as unit:
+        row = _new_row(services, unit, request, wish, idempotency_key, actor)
+        row.decide_after = again.at
+        if not add_request(unit, row):
+            return _replay(unit, wish, idempotency_key)
+    _log.warning("request.undecided", request=request, payment=wish.payment)
+    return Taken(request=request, replayed=False, decided=False)
+
+
+def _decide(services: Services, request: RequestId, wish: Wish, assessment: Assessment) -> None:
+    with services.database.unit_of_work() as unit:
+        save_charge(unit, assessment.charge)
+        row = lock_request(unit, request)
+        if row.decide_after is None:
+            return
+        _fill(row, assessment)
+        unit.add(row)
+        unit.flush()
+        others = [o for o in open_requests(unit, assessment.charge.charge) if o.id != row.id]
+        if others and not wish.additional:
+            _close_unsent(
+                unit,
+                row,
+                decide(
+                    Outcome.REJECT,
+                    Rule.REQUEST_OPEN,
+                    f"{assessment.charge.charge} already has the open request {others[0].id}.",
+                ),
+                services.clock(),
+            )
+            return
+        _record(unit, row, _under_lock(unit, assessment), services.clock())
+
+
+def _reject(services: Services, request: RequestId, decision: Decision) -> None:
+    with services.database.unit_of_work() as unit:
+        row = lock_request(unit, request)
+        if row.decide_after is None:
+            return
+        _close_unsent(unit, row, decision, services.clock())
+
+
+def _close_unsent(unit: Unit, row: RefundRequest, decision: Decision, now: datetime) -> None:
+    """Reject a request whose amount never entered the ledger: its payment gave it none."""
+    row.decide_after = None
+    row.status = Status.REJECTED
+    unit.add(row)
+    record_decision(unit, row, decision, now=now, cause="intake")
+
+
+def _decide_later(services: Services, claimed: tuple[RequestId, int]) -> None:
+    request, attempts = claimed
+    again = LANE_BACKOFF.after(attempts, services.clock(), services.jitter())
+    assert isinstance(again, RetryAt), "a wish that was accepted is never given up"
+    with services.database.unit_of_work() as unit:
+        row = lock_request(unit, request)
+        if row.decide_after is not None:
+            row.decide_after = again.at
+            unit.add(row)
+
+
+def _refusal(error: WishError) -> Decision:
+    match error:
+        case PaymentNotFoundError():
+            return decide(Outcome.REJECT, Rule.UNKNOWN_PAYMENT, f"{error}.")
+        case UnsupportedChargeError():
+            return decide(Outcome.REJECT, Rule.UNSUPPORTED, f"{error}.")
+        case InvalidWishError():
+            return decide(Outcome.REJECT, Rule.OVER_REMAINING, f"{error}.")
+        case _:
+            return decide(Outcome.REJECT, Rule.NOT_REFUNDABLE, f"{error}.")

@@ -1,0 +1,199 @@
+"""What a person may do with a request: approve, release, cancel, close. Each leaves an audit row.
+
+It may not call Stripe or write `releasing`: a person's release is a stored waiver that the lane's
+next run honours.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from handlers.services import Services
+from refunds.decision import Outcome, Rule
+from refunds.errors import InvalidWishError, WrongStateError
+from refunds.facts import RefundStatus
+from refunds.ids import LaneId, RequestId
+from refunds.lifecycle import Bucket, Status
+from refunds.money import Currency, Money
+from store.charges import lock_charge
+from store.database import Unit
+from store.installation import record_action
+from store.lanes import mark_due
+from store.ledger import Because, amounts_of, move
+from store.observations import refunds_of_request
+from store.requests import add_waiver, get_request, latest_evaluation, lock_request, waived_rules
+from store.tables.requests import RefundRequest
+
+_log = structlog.get_logger(__name__)
+
+NOTE_CHARACTERS_MAX: Final = 1_000
+
+
+class Action(StrEnum):
+    """What a person can do with a request."""
+
+    APPROVE = "approve"
+    RELEASE = "release"
+    CANCEL = "cancel"
+    CLOSE = "close"
+
+
+_FROM: Final[Mapping[Action, frozenset[Bucket]]] = {
+    Action.APPROVE: frozenset({Bucket.REVIEW}),
+    Action.RELEASE: frozenset({Bucket.REVIEW, Bucket.HELD, Bucket.REQUESTED}),
+    Action.CANCEL: frozenset({Bucket.REQUESTED, Bucket.HELD, Bucket.REVIEW}),
+    Action.CLOSE: frozenset({Bucket.HELD, Bucket.REVIEW}),
+}
+
+
+def act(services: Services, action: Action, request: RequestId, *, note: str, actor: str) -> None:
+    """Do what a person asked, with their reason.
+
+    Raise `InvalidWishError` without a note, `RequestNotFoundError`, or `WrongStateError` where the
+    request's state does not allow it.
+    """
+    if not note.strip() or len(note) > NOTE_CHARACTERS_MAX or "\x00" in note:
+        raise InvalidWishError(
+            f"say why: a note of 1 to {NOTE_CHARACTERS_MAX} characters", param="note"
+        )
+    now = services.clock()
+    with services.database.unit_of_work() as unit:
+        charge = get_request(unit, request).charge_id
+        if charge is not None:
+            lock_charge(unit, charge)
+        row = lock_request(unit, request)
+        before = _picture(unit, row)
+        amounts = _allowed(unit, row, action)
+        _ACTIONS[action](unit, row, amounts, note, actor, now)
+        record_action(
+            unit,
+            at=now,
+            actor=actor,
+            action=action,
+            subject=request,
+            note=note,
+            before=before,
+            after=_picture(unit, row),
+        )
+    _log.info("request.operated", request=request, action=action, actor=actor)
+
+
+def _allowed(unit: Unit, row: RefundRequest, action: Action) -> dict[Bucket, int]:
+    """Return what the action may take, or say why it may not."""
+    sources = _FROM[action]
+    amounts = {b: m for b, m in amounts_of(unit, RequestId(row.id)).items() if b in sources}
+    undecided = row.status is Status.REQUESTED and row.decide_after is not None
+    if not amounts and not (undecided and action is Action.CANCEL):
+        raise WrongStateError(row.id, action, row.status, _words(sources))
+    waits_for_buyer = any(
+        refund.status is RefundStatus.REQUIRES_ACTION for refund in refunds_of_request(unit, row.id)
+    )
+    if waits_for_buyer and Bucket.REVIEW in amounts:
+        # The refund lives at Stripe: letting go of its amount here could pay the buyer twice.
+        raise WrongStateError(
+            row.id, action, "waiting for the buyer at Stripe", "no live refund of it at Stripe"
+        )
+    return amounts
+
+
+def _approve(
+    unit: Unit,
+    row: RefundRequest,
+    amounts: Mapping[Bucket, int],
+    note: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    latest = latest_evaluation(unit, row)
+    if latest is not None and latest.outcome is Outcome.REVIEW:
+        add_waiver(unit, row, latest.rule, _sum(row, amounts), actor=actor, note=note, now=now)
+    _move_all(unit, row, amounts, Bucket.HELD, f"Approved by {actor}: {note}", actor, now)
+    _due(unit, row, now)
+
+
+def _release(
+    unit: Unit,
+    row: RefundRequest,
+    amounts: Mapping[Bucket, int],
+    note: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    if Rule.PERSON in waived_rules(unit, row.id, now):
+        raise WrongStateError(row.id, "release", "released by a person already", "no such waiver")
+    add_waiver(unit, row, Rule.PERSON, _sum(row, amounts), actor=actor, note=note, now=now)
+    row.not_before = None
+    unit.add(row)
+    _due(unit, row, now)
+
+
+def _cancel(
+    unit: Unit,
+    row: RefundRequest,
+    amounts: Mapping[Bucket, int],
+    note: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    if row.decide_after is not None:
+        row.decide_after = None
+        row.status = Status.CANCELED
+        unit.add(row)
+        return
+    _move_all(unit, row, amounts, Bucket.CANCELED, f"Canceled by {actor}: {note}", actor, now)
+
+
+def _close(
+    unit: Unit,
+    row: RefundRequest,
+    amounts: Mapping[Bucket, int],
+    note: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    _move_all(unit, row, amounts, Bucket.CLOSED, f"Closed by {actor}: {note}", actor, now)
+
+
+_Act = Callable[[Unit, RefundRequest, Mapping[Bucket, int], str, str, datetime], None]
+_ACTIONS: Final[Mapping[Action, _Act]] = {
+    Action.APPROVE: _approve,
+    Action.RELEASE: _release,
+    Action.CANCEL: _cancel,
+    Action.CLOSE: _close,
+}
+
+
+def _move_all(
+    unit: Unit,
+    row: RefundRequest,
+    amounts: Mapping[Bucket, int],
+    target: Bucket,
+    why: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    because = Because(at=now, cause="person", why=why, actor=actor)
+    for bucket, amount_minor in amounts.items():
+        move(unit, row, bucket, target, amount_minor, because)
+
+
+def _due(unit: Unit, row: RefundRequest, now: datetime) -> None:
+    assert row.lane is not None, "what has an amount has a lane"
+    mark_due(unit, LaneId(row.lane), now, "person")
+
+
+def _sum(row: RefundRequest, amounts: Mapping[Bucket, int]) -> Money:
+    assert row.currency is not None, "what has an amount has a currency"
+    return Money(sum(amounts.values()), Currency(row.currency))
+
+
+def _picture(unit: Unit, row: RefundRequest) -> dict[str, object]:
+    amounts = amounts_of(unit, RequestId(row.id))
+    return {"status": row.status, "amounts": {str(b): m for b, m in amounts.items()}}
+
+
+def _words(buckets: frozenset[Bucket]) -> str:
+    return " or ".join(sorted(buckets))

@@ -1,0 +1,150 @@
+"""Finds out what became of attempts whose outcome nobody committed: crashes, timeouts, silence.
+
+It may not take a new key or conclude from silence: the same key while Stripe knows it, a full list
+of the payment's refunds once it can't.
+"""
+
+import structlog
+
+from gateway.port import ReadError, UnavailableError
+from handlers import circuit
+from handlers.carry_out import carry_out, put_back
+from handlers.review import record_decision
+from handlers.services import Services
+from handlers.settle import apply_refund, finish_if_complete
+from refunds.attempt import (
+    KEY_FORGOTTEN_AFTER,
+    AttemptState,
+    Recovery,
+    StepState,
+    how_to_recover,
+)
+from refunds.decision import Outcome, Rule, decide
+from refunds.errors import LeaseLostError
+from refunds.facts import METADATA_ATTEMPT
+from refunds.ids import AttemptId, ChargeId, LaneId, TransferId, account_of
+from refunds.retry import UNSETTLED_BACKOFF, RetryAt
+from refunds.steps import StepKind, Trouble
+from store.attempts import (
+    claim_unsettled,
+    get_attempt,
+    lock_attempt,
+    postpone_attempt,
+    settle_step,
+    steps_of,
+)
+from store.charges import lock_charge
+from store.lanes import mark_due
+from store.ledger import Because
+from store.requests import lock_request
+from store.tables.attempts import ReleaseAttempt
+
+_log = structlog.get_logger(__name__)
+
+
+def recover_due_attempt(services: Services) -> bool:
+    """Look after the attempt that has been without an outcome longest; return whether one was
+    due.
+    """
+    with services.database.unit_of_work() as unit:
+        now = services.clock()
+        claimed = claim_unsettled(unit, services.worker, now)
+        row = None if claimed is None else get_attempt(unit, claimed[0])
+    if claimed is None or row is None:
+        return False
+    attempt, fence = claimed
+    account = account_of(LaneId(row.lane))
+    wait_until = circuit.closed_until(services, account)
+    recovery = how_to_recover(row.prepared_at, now)
+    if recovery is Recovery.WAIT:
+        wait_until = row.prepared_at + KEY_FORGOTTEN_AFTER
+    if wait_until is not None:
+        with services.database.unit_of_work() as unit:
+            postpone_attempt(unit, attempt, wait_until, row.last_trouble or "waiting")
+        return True
+    _log.info("attempt.recovering", attempt=attempt, how=recovery, tries=row.tries)
+    try:
+        if recovery is Recovery.SEND_AGAIN:
+            carry_out(services, attempt, fence)
+        else:
+            _look(services, row)
+    except LeaseLostError:
+        _log.info("attempt.lease_lost", attempt=attempt)
+    except UnavailableError as error:
+        circuit.note_trouble(services, account, error.trouble)
+        _try_later(services, row, error.trouble)
+    except ReadError as error:
+        _log.warning("attempt.unreadable", attempt=attempt, reason=str(error))
+        _try_later(services, row, Trouble.SERVER_ERROR)
+    return True
+
+
+def _look(services: Services, row: ReleaseAttempt) -> None:
+    """Stripe forgot the keys: only what its lists show has happened, and they are complete."""
+    with services.database.reading() as unit:
+        planned = [s for s in steps_of(unit, row.id) if s.state is StepState.PLANNED]
+    for step in planned:
+        if step.kind is StepKind.REVERSAL:
+            assert step.target is not None, "a reversal names its transfer"
+            _look_for_reversal(services, row, step.ordinal, TransferId(step.target))
+        elif not _look_for_refund(services, row):
+            return
+
+
+def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
+    """Settle the attempt by the payment's refunds; return whether its refund exists."""
+    refunds = services.gateway.list_refunds(ChargeId(row.charge_id))
+    now = services.clock()
+    with services.database.unit_of_work() as unit:
+        lock_charge(unit, row.charge_id)
+        attempt = lock_attempt(unit, row.id)
+        if attempt is None or attempt.state is not AttemptState.PREPARED:
+            return False
+        for facts in refunds:
+            if facts.metadata.get(METADATA_ATTEMPT) == row.id:
+                apply_refund(unit, facts, now=now, cause="reconcile", attempt=AttemptId(row.id))
+                return True
+        why = "Stripe's list of the payment's refunds shows that it was never carried out."
+        because = Because(at=now, cause="reconcile", why=why, attempt=AttemptId(row.id))
+        settle_step(unit, steps_of(unit, row.id)[0], StepState.NEVER_EXECUTED, now)
+        put_back(unit, attempt, AttemptState.NEVER_EXECUTED, because)
+        request = lock_request(unit, row.request_id)
+        decision = decide(Outcome.HOLD, Rule.NEVER_EXECUTED, why)
+        record_decision(unit, request, decision, now=now, cause="reconcile")
+        mark_due(unit, LaneId(row.lane), now, "reconcile")
+    _log.warning("attempt.never_executed", attempt=row.id, request=row.request_id)
+    return False
+
+
+def _look_for_reversal(
+    services: Services, row: ReleaseAttempt, ordinal: int, transfer: TransferId
+) -> None:
+    reversals = services.gateway.list_reversals(transfer)
+    now = services.clock()
+    found = next((r for r in reversals if r.metadata.get(METADATA_ATTEMPT) == row.id), None)
+    with services.database.unit_of_work() as unit:
+        lock_charge(unit, row.charge_id)
+        attempt = lock_attempt(unit, row.id)
+        step = steps_of(unit, row.id)[ordinal - 1]
+        if attempt is None or step.state is not StepState.PLANNED:
+            return
+        if found is None:
+            settle_step(unit, step, StepState.NEVER_EXECUTED, now)
+        else:
+            settle_step(
+                unit,
+                step,
+                StepState.DONE,
+                now,
+                object_id=found.reversal,
+                object_minor=found.amount.amount_minor,
+            )
+        finish_if_complete(unit, attempt, now, "reconcile")
+
+
+def _try_later(services: Services, row: ReleaseAttempt, trouble: Trouble) -> None:
+    now = services.clock()
+    again = UNSETTLED_BACKOFF.after(row.tries + 1, now, services.jitter())
+    assert isinstance(again, RetryAt), "an unknown outcome is never given up"
+    with services.database.unit_of_work() as unit:
+        postpone_attempt(unit, AttemptId(row.id), again.at, trouble)
