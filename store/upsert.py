@@ -18,4 +18,6 @@ def insert_or_ignore(unit: Unit, table: type[Row], **values: Any) -> bool:
         statement: Any = sqlite.insert(target).values(**values).on_conflict_do_nothing()
     else:
         statement = postgresql.insert(target).values(**values).on_conflict_do_nothing()
-    return bool(unit.exec(statement).rowcount == 1)
+    # Without the option SQLAlchemy may have closed psycopg's cursor before its count is read.
+    result = unit.exec(statement, execution_options={"preserve_rowcount": True})
+    return bool(result.rowcount == 1)
