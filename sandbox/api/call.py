@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sandbox.api.lists import Keep, page
 from sandbox.api.params import Params
-from sandbox.api.rendering import expand_path, render
+from sandbox.api.rendering import PRESENT, expand_path, render
 from sandbox.errors import missing
 from sandbox.shapes import AccountId, JsonObject
 from sandbox.world.core import World
@@ -73,7 +73,7 @@ def change_metadata(call: Call, record: Record, *event_types: str) -> JsonObject
     """Merge the call's metadata into an object's; empty values unset keys."""
     given = call.params.nested("metadata").values
     fresh = call.params.metadata()
-    with call.world.changing(record, *event_types) as body:
+    with call.world.changing(record, *event_types, present=PRESENT.get(record.kind)) as body:
         if call.params.values.get("metadata") == "":
             body["metadata"] = {}
         kept = {key: value for key, value in body["metadata"].items() if key not in given}

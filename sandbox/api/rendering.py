@@ -15,16 +15,17 @@ from sandbox.world.shelves import Record
 MAX_DEPTH = 4
 """Stripe expands this deep (documentation: "Expanding responses")."""
 
-_PRESENT: dict[str, Callable[[World, Record], JsonObject]] = {
+PRESENT: dict[str, Callable[[World, Record], JsonObject]] = {
     "account": accounts.present,
     "application_fee": fees.present,
     "transfer": transfers.present,
 }
+"""Kinds that are answered with lists of other objects embedded."""
 
 
 def render(world: World, record: Record, expand: list[str] | None = None) -> JsonObject:
     """One object as JSON; raises Stripe's refusal for what can't be expanded."""
-    present = _PRESENT.get(record.kind)
+    present = PRESENT.get(record.kind)
     body = copy.deepcopy(present(world, record) if present else record.body)
     for path in expand or []:
         expand_path(world, body, path)

@@ -50,25 +50,6 @@ def find(world: World, owner: AccountId, name: str | None, customer: str | None)
 
 def make(world: World, owner: AccountId, method: Method) -> Record:
     """A payment method object that behaves like a test one."""
-    details = method_details(method)
-    if method.type == "card":
-        card = details["card"]
-        details["card"] = {
-            "brand": card["brand"],
-            "checks": card["checks"],
-            "country": card["country"],
-            "display_brand": card["brand"],
-            "exp_month": card["exp_month"],
-            "exp_year": card["exp_year"],
-            "fingerprint": card["fingerprint"],
-            "funding": card["funding"],
-            "generated_from": None,
-            "last4": card["last4"],
-            "networks": {"available": [card["brand"]], "preferred": None},
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-        }
     body: JsonObject = {
         "id": world.new_id("pm"),
         "object": "payment_method",
@@ -92,9 +73,48 @@ def make(world: World, owner: AccountId, method: Method) -> Record:
         "customer_account": None,
         "livemode": False,
         "metadata": {},
-        **details,
+        **_details(method),
     }
     return world.put("payment_method", owner, body, method=method)
+
+
+def _details(method: Method) -> JsonObject:
+    """What a payment method shows of itself; a charge made with it shows other fields."""
+    shown = method_details(method)[method.type]
+    if method.type != "card":
+        return {
+            "type": method.type,
+            method.type: {
+                "account_holder_type": shown["account_holder_type"],
+                "account_type": shown["account_type"],
+                "bank_name": shown["bank_name"],
+                "financial_connections_account": None,
+                "fingerprint": shown["fingerprint"],
+                "last4": shown["last4"],
+                "networks": {"preferred": "ach", "supported": ["ach"]},
+                "routing_number": shown["routing_number"],
+                "status_details": None,
+            },
+        }
+    return {
+        "type": "card",
+        "card": {
+            "brand": shown["brand"],
+            "checks": shown["checks"],
+            "country": shown["country"],
+            "display_brand": shown["brand"],
+            "exp_month": shown["exp_month"],
+            "exp_year": shown["exp_year"],
+            "fingerprint": shown["fingerprint"],
+            "funding": shown["funding"],
+            "generated_from": None,
+            "last4": shown["last4"],
+            "networks": {"available": [shown["brand"]], "preferred": None},
+            "regulated_status": "unregulated",
+            "three_d_secure_usage": {"supported": True},
+            "wallet": None,
+        },
+    }
 
 
 def attach(world: World, payment_method: Record, customer: Record) -> Record:

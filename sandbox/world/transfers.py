@@ -127,7 +127,6 @@ def make(world: World, wish: Wish) -> Record:
         )
         payment.body.update(application_fee=fee_id, application_fee_amount=wish.fee_minor)
     world.emit("transfer.created", transfer, shown=present(world, transfer))
-    world.emit("payment.created", payment)
     return transfer
 
 
