@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from sandbox.chance import falls
 from sandbox.shapes import JsonObject
 
 
@@ -47,12 +48,15 @@ class Rule:
     times: int | None = 1
     """None: for ever."""
     skip: int = 0
+    chance: float = 1.0
+    """How likely a matching request meets the fault, decided by the world's seed."""
     seconds: float = 0.0
     after_effect: bool | None = None
     should_retry: bool | None = None
     """The `Stripe-Should-Retry` header of an error answer; None sends none."""
     steps: list[JsonObject] = field(default_factory=list)
     id: str = ""
+    seen: int = 0
     hits: int = 0
 
     @property
@@ -75,14 +79,17 @@ class Rule:
 class Faults:
     """The rules in force, in the order they were made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seed: int = 0) -> None:
         self.rules: list[Rule] = []
+        self._seed = seed
         self._count = 0
 
     def add(self, wish: JsonObject) -> Rule:
         """Make a rule from JSON; raises ValueError or TypeError for one that makes no sense."""
         kind = Kind(wish.get("kind", ""))
-        given = {key: value for key, value in wish.items() if key not in ("kind", "id", "hits")}
+        given = {
+            key: value for key, value in wish.items() if key not in ("kind", "id", "seen", "hits")
+        }
         rule = Rule(kind=kind, **given)
         if rule.kind is Kind.LOST_RESPONSE and rule.after_effect is False:
             raise ValueError("a lost response comes after the effect: use reset or hang for before")
@@ -107,8 +114,8 @@ class Faults:
                 and rule.account in (None, account)
                 and all(params.get(key) == value for key, value in rule.params.items())
             ):
-                if rule.skip > 0:
-                    rule.skip -= 1
+                rule.seen += 1
+                if rule.seen <= rule.skip or not falls(self._seed, rule.id, rule.seen, rule.chance):
                     continue
                 rule.hits += 1
                 if rule.times is not None:

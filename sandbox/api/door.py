@@ -5,17 +5,17 @@ It turns one decoded request into one exchange and may not touch sockets.
 
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sandbox.api.admission import acting_as, authenticate
 from sandbox.api.call import Call
-from sandbox.api.fault_answers import answer_of, rate_limited
+from sandbox.api.fault_answers import answer_of
 from sandbox.api.form import decode
 from sandbox.api.idempotency import Answer, Keys, Scope
 from sandbox.api.journal import Entry, Journal
+from sandbox.api.limits import RateLimits
 from sandbox.api.params import ParamError, Params
 from sandbox.api.routes import Route, match
 from sandbox.errors import ApiError
@@ -86,14 +86,14 @@ class Door:
         interlude: Interlude | None = None,
     ) -> None:
         self.world = world
-        self.faults = faults or Faults()
+        self.faults = faults or Faults(seed=world.seed)
         self.journal = Journal()
         self.keys = Keys()
         self._wait = wait
         self._api_key = api_key
         self._interlude = interlude
         self._request_ids = Ids(world.seed)
-        self._recent: deque[float] = deque()
+        self._limits = RateLimits(world)
 
     def exchange(self, request: Request) -> Exchange:
         """Carry out one request, faults included."""
@@ -103,7 +103,8 @@ class Door:
             request_id = self._request_ids.make("req", length=14)
             try:
                 visit = self._admit(request, request_id)
-                self._limit_rate()
+                hit = match(request.method, request.path)
+                self._limits.admit(f"{request.method} {hit[0].path if hit else '?'}")
                 rule = self.faults.take(
                     method=request.method,
                     path=request.path,
@@ -137,17 +138,6 @@ class Door:
         )
         scope = (owner, token) if token and request.method == "POST" else None
         return _Visit(request, params, request_id, key, owner, scope, entry)
-
-    def _limit_rate(self) -> None:
-        limit = self.world.switches.rate_limit_per_second
-        if limit is None:
-            return
-        now = self.world.clock.now_exact()
-        while self._recent and self._recent[0] <= now - 1:
-            self._recent.popleft()
-        if len(self._recent) >= limit:
-            raise rate_limited(None)
-        self._recent.append(now)
 
     def _claim(self, visit: _Visit) -> Answer | None:
         if visit.scope is None:

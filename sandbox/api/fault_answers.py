@@ -8,13 +8,13 @@ from sandbox.errors import ApiError
 from sandbox.faults import Kind, Rule
 
 
-def rate_limited(should_retry: bool | None) -> ApiError:
+def rate_limited(should_retry: bool | None, *, reason: str = "global-rate") -> ApiError:
     """429: too many requests; the header tells whether a retry may help."""
     return ApiError(
         429,
         "Too many requests in a short time: slow down and try again.",
         code="rate_limit",
-        headers=_retry_header(should_retry),
+        headers={"Stripe-Rate-Limited-Reason": reason, **_retry_header(should_retry)},
     )
 
 

@@ -73,7 +73,7 @@ class Courier:
         wall: Wall = wall_seconds,
     ) -> None:
         self.world = world
-        self.rules = DeliveryRules()
+        self.rules = DeliveryRules(seed=world.seed)
         self._retry_seconds = retry_seconds
         self._timeout = urllib3.Timeout(total=timeout_seconds)
         self._wall = wall

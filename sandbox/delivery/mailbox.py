@@ -46,7 +46,7 @@ class Mailbox:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.rules = DeliveryRules()
+        self.rules = DeliveryRules(seed=world.seed)
         self._slots: list[_Slot] = []
         self._held: list[tuple[DeliveryRule, Delivery]] = []
         self._history: deque[Delivery] = deque(maxlen=KEPT)

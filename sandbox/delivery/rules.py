@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from sandbox.chance import falls
 from sandbox.shapes import JsonObject
 
 
@@ -38,7 +39,10 @@ class DeliveryRule:
     copies: int = 1
     seconds: float = 1.0
     size: int = 2
+    chance: float = 1.0
+    """How likely a matching delivery meets the mishap, decided by the world's seed."""
     id: str = ""
+    seen: int = 0
     hits: int = 0
 
     def shown(self) -> JsonObject:
@@ -49,14 +53,17 @@ class DeliveryRule:
 class DeliveryRules:
     """The rules in force, in the order they were made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seed: int = 0) -> None:
+        self._seed = seed
         self.rules: list[DeliveryRule] = []
         self._count = 0
 
     def add(self, wish: JsonObject) -> DeliveryRule:
         """Make a rule from JSON; raises ValueError or TypeError for one that makes no sense."""
         kind = Mishap(wish.get("kind", ""))
-        given = {key: value for key, value in wish.items() if key not in ("kind", "id", "hits")}
+        given = {
+            key: value for key, value in wish.items() if key not in ("kind", "id", "seen", "hits")
+        }
         rule = DeliveryRule(kind=kind, **given)
         if kind is Mishap.REORDER and rule.times is not None:
             rule.times = max(rule.times, rule.size)
@@ -73,6 +80,9 @@ class DeliveryRules:
                 and fnmatchcase(event_type, rule.type)
                 and rule.account in (None, account)
             ):
+                rule.seen += 1
+                if not falls(self._seed, rule.id, rule.seen, rule.chance):
+                    continue
                 rule.hits += 1
                 if rule.times is not None:
                     rule.times -= 1

@@ -29,6 +29,8 @@ class Switches:
     dispute_fee_minor: int = 1500
     settlement_days: int = 2
     rate_limit_per_second: int | None = None
+    """Requests in any second over all endpoints; None: as many as come."""
+    rate_limit_per_endpoint: int | None = None
     usd_per_unit: dict[str, str] = field(
         default_factory=lambda: {"usd": "1", "eur": "1.25", "gbp": "1.5", "cad": "0.75"}
     )
