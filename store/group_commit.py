@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from store.database import Database, DatabaseUnavailableError
-from store.inbox import Delivery, record_deliveries
+from store.inbox import Delivery, record_deliveries, record_delivery
 
 MAX_BATCH: Final = 64
 
@@ -62,36 +62,51 @@ class InboxRecorder:
         return mine.first is True
 
     def _write_batch(self) -> None:
+        batch: list[_Waiting] = []
+        try:
+            try:
+                with self._database.unit_of_work() as unit:
+                    unit.connection()
+                    # Only now: whoever came while this unit waited for its turn to write shares it.
+                    batch = self._take_waiting()
+                    verdicts = record_deliveries(unit, [one.delivery for one in batch])
+            except Exception as error:  # noqa: BLE001 - raised again, in each caller's own thread
+                batch = batch or self._take_waiting()
+                self._settle_failed(batch, error)
+            else:
+                for one, first in zip(batch, verdicts, strict=True):
+                    one.first = first
+        finally:
+            self._hand_on(batch or self._take_waiting())
+
+    def _take_waiting(self) -> list[_Waiting]:
         with self._gathering:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-        try:
-            self._store(batch)
-        finally:
-            with self._gathering:
-                if self._waiting:
-                    self._waiting[0].woken.set()
-                else:
-                    self._someone_writes = False
-            for one in batch:
-                if not one.settled:
-                    # Only an exit of the interpreter gets here: nobody may take it for stored.
-                    one.error = RuntimeError("the process ended before the commit")
-                one.woken.set()
+        return batch
 
-    def _store(self, batch: Sequence[_Waiting]) -> None:
-        try:
-            with self._database.unit_of_work() as unit:
-                verdicts = record_deliveries(unit, [one.delivery for one in batch])
-        except DatabaseUnavailableError as error:
+    def _settle_failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        if len(batch) == 1 or isinstance(error, DatabaseUnavailableError):
             for one in batch:
                 one.error = error
-        except Exception as error:  # noqa: BLE001 - raised again, in the thread it belongs to
-            if len(batch) == 1:
-                batch[0].error = error
-                return
-            # One row that the database refuses must not keep out the others.
-            for one in batch:
-                self._store([one])
-        else:
-            for one, first in zip(batch, verdicts, strict=True):
+            return
+        # One row that the database refuses must not keep out the others.
+        for one in batch:
+            try:
+                with self._database.unit_of_work() as unit:
+                    first = record_delivery(unit, one.delivery)
+            except Exception as own_error:  # noqa: BLE001 - raised again in its caller's thread
+                one.error = own_error
+            else:
                 one.first = first
+
+    def _hand_on(self, batch: Sequence[_Waiting]) -> None:
+        with self._gathering:
+            if self._waiting:
+                self._waiting[0].woken.set()
+            else:
+                self._someone_writes = False
+        for one in batch:
+            if not one.settled:
+                # Only an exit of the interpreter gets here: nobody may take it for stored.
+                one.error = RuntimeError("the process ended before the commit")
+            one.woken.set()

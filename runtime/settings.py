@@ -1,0 +1,99 @@
+"""The settings: what may be configured, where it comes from, and what to do when one is missing.
+
+It may not open or start anything; and nothing else reads the environment.
+"""
+
+import os
+from typing import Annotated, Final
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from refunds.errors import SluiceError
+
+_WHERE: Final = "in the environment or in the file .env of the working directory"
+
+
+class SettingsError(SluiceError):
+    """A setting is missing or can't be used; the message says which, where to put it, and how to
+    get it. It never shows a value, which may be secret.
+    """
+
+
+class Settings(BaseSettings):
+    """Every setting, each named as its environment variable in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    stripe_api_key: SecretStr | None = None
+    """Restricted or secret key; its prefix decides live or test."""
+    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(default=())
+    """Comma-separated; any one may match (platform, Connect, rolling)."""
+    stripe_api_base: str | None = None
+    """Another API base, for the sandbox."""
+    database_url: SecretStr = SecretStr("sqlite:///sluice.db")
+    """SQLAlchemy URL of a SQLite file or PostgreSQL."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    web_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+    """Web processes."""
+
+    @field_validator("stripe_webhook_secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        secrets = [part.strip() for part in value.split(",") if part.strip()]
+        for position, secret in enumerate(secrets, start=1):
+            if not secret.startswith("whsec_") or len(secret) == len("whsec_"):
+                raise ValueError(f"number {position} is not a signing secret (whsec_…)")
+        return tuple(secrets)
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("sk_test_", "sk_live_", "rk_test_", "rk_live_")
+        ):
+            raise ValueError("is not a secret or restricted key (sk_… or rk_…)")
+        return value
+
+    def require_api_key(self) -> str:
+        """Return the Stripe key. Raise `SettingsError` if it isn't set."""
+        if self.stripe_api_key is None:
+            raise SettingsError(
+                f"STRIPE_API_KEY is not set. Put a restricted key (rk_…) {_WHERE}; Stripe makes "
+                "keys at Dashboard → Developers → API keys."
+            )
+        return self.stripe_api_key.get_secret_value()
+
+    def require_webhook_secrets(self) -> tuple[str, ...]:
+        """Return the signing secrets, never none. Raise `SettingsError` if there isn't one."""
+        if not self.stripe_webhook_secrets:
+            raise SettingsError(
+                f"STRIPE_WEBHOOK_SECRETS is not set. Put the endpoints' signing secrets (whsec_…, "
+                f"comma-separated) {_WHERE}; Stripe shows them at Dashboard → Developers → "
+                "Webhooks, and `stripe listen --print-secret` prints the one for local work."
+            )
+        return tuple(secret.get_secret_value() for secret in self.stripe_webhook_secrets)
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`. Raise `SettingsError` for a value that can't be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'][:1]).upper()}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_input=False, include_context=False)
+        )
+        # `from None`: the original repeats values, keys among them.
+        raise SettingsError(f"{problems}. Correct it {_WHERE}.") from None
