@@ -4,6 +4,7 @@ It may not check who raises them.
 """
 
 import inspect
+from collections.abc import Callable
 
 import pytest
 
@@ -25,35 +26,36 @@ from refunds.errors import (
     WrongStateError,
 )
 
-EXAMPLES: list[tuple[SluiceError, str, dict[str, object]]] = [
+# Made inside the test, so that an error that can't even be made fails it by name.
+EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
     (
-        CurrencyMismatchError("usd", "eur"),
+        lambda: CurrencyMismatchError("usd", "eur"),
         "can't add USD and EUR: amounts of different currencies",
         {"left": "usd", "right": "eur"},
     ),
     (
-        IllegalMoveError("closed", "held"),
+        lambda: IllegalMoveError("closed", "held"),
         "no transition leads from closed to held",
         {"from_bucket": "closed", "to_bucket": "held"},
     ),
     (
-        InvalidWishError("amount must be at least 1", param="amount"),
+        lambda: InvalidWishError("amount must be at least 1", param="amount"),
         "amount must be at least 1",
         {"param": "amount", "code": "parameter_invalid"},
     ),
     (
-        PaymentNotFoundError("no payment pi_x"),
+        lambda: PaymentNotFoundError("no payment pi_x"),
         "no payment pi_x",
         {"param": None, "code": "resource_missing"},
     ),
-    (KeyReusedError("key k-1 was used"), "key k-1 was used", {"code": "idempotency_error"}),
+    (lambda: KeyReusedError("key k-1 was used"), "key k-1 was used", {"code": "idempotency_error"}),
     (
-        UnsupportedChargeError("ch_x is a direct charge"),
+        lambda: UnsupportedChargeError("ch_x is a direct charge"),
         "ch_x is a direct charge",
         {"code": "charge_type_unsupported"},
     ),
     (
-        RequestOpenError("ch_lamp", "rr_first"),
+        lambda: RequestOpenError("ch_lamp", "rr_first"),
         (
             "ch_lamp already has the open refund request rr_first; wait for it, cancel it, or send "
             "additional=true if the buyer is owed both"
@@ -61,27 +63,27 @@ EXAMPLES: list[tuple[SluiceError, str, dict[str, object]]] = [
         {"open_request": "rr_first", "param": "additional", "code": "refund_request_open"},
     ),
     (
-        RequestNotFoundError("rr_x"),
+        lambda: RequestNotFoundError("rr_x"),
         "no refund request has the id rr_x",
         {"request": "rr_x"},
     ),
     (
-        EventNotFoundError("evt_x"),
+        lambda: EventNotFoundError("evt_x"),
         "the inbox holds no event with the id evt_x",
         {"event": "evt_x"},
     ),
     (
-        WrongStateError("rr_x", "approve", "closed", "review"),
+        lambda: WrongStateError("rr_x", "approve", "closed", "review"),
         "can't approve rr_x: it is closed; approve needs review",
         {"subject": "rr_x", "state": "closed"},
     ),
     (
-        LeaseLostError("acct_shop"),
+        lambda: LeaseLostError("acct_shop"),
         "the lease on acct_shop was lost to another worker",
         {"subject": "acct_shop"},
     ),
     (
-        WrongPlatformError("acct_a (live)", "acct_b (test)"),
+        lambda: WrongPlatformError("acct_a (live)", "acct_b (test)"),
         (
             "this database belongs to acct_a (live), but STRIPE_API_KEY is a key of acct_b (test); "
             "use the right key, or another DATABASE_URL for the other account"
@@ -92,11 +94,12 @@ EXAMPLES: list[tuple[SluiceError, str, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(
-    "error, sentence, carried", EXAMPLES, ids=[type(error).__name__ for error, _, _ in EXAMPLES]
+    "make, sentence, carried", EXAMPLES, ids=[type(make()).__name__ for make, _, _ in EXAMPLES]
 )
 def test_an_error_says_its_sentence_and_carries_its_subject(
-    error: SluiceError, sentence: str, carried: dict[str, object]
+    make: Callable[[], SluiceError], sentence: str, carried: dict[str, object]
 ) -> None:
+    error = make()
     assert str(error) == sentence
     assert {name: getattr(error, name) for name in carried} == carried
 
@@ -110,7 +113,7 @@ def own_errors() -> list[type[SluiceError]]:
 
 
 def test_every_error_has_an_example_here() -> None:
-    shown = {type(error) for error, _, _ in EXAMPLES}
+    shown = {type(make()) for make, _, _ in EXAMPLES}
     assert set(own_errors()) - {SluiceError, WishError} == shown
 
 

@@ -271,6 +271,8 @@ def test_what_the_platform_pays_at_first(charge: ChargeFacts, refund: int, cost:
         (transferred(10_000, settlement=settled(10_000, USD)), 2_500, 2_500),
         # A settlement of nothing gives no rate to convert by.
         (transferred(10_000, settlement=settled(0, EUR)), 2_500, 2_500),
+        # Stripe's smallest settlement still gives one: all of the transfer for one cent.
+        (transferred(100, settlement=settled(1, EUR)), 1, 100),
         # One yen there is 100/154 of a cent here, and one cent can be taken back for two yen.
         (transferred(100, settlement=settled(154, JPY)), 1, 0),
         (transferred(100, settlement=settled(154, JPY)), 2, 1),

@@ -39,7 +39,7 @@ def test_what_is_reserved_and_what_must_stay_is_taken_off_per_currency() -> None
     pool = open_pool(
         available={USD: 10_000, EUR: 500},
         reserved={USD: 2_500, JPY: 700},
-        platform_available={USD: 90_000},
+        platform_available={USD: 90_000, JPY: 40},
         platform_reserved={USD: 1_000, EUR: 300},
         policy=Policy(minimum_balance={USD: 1_000, Currency("gbp"): 100}),
     )
@@ -50,7 +50,7 @@ def test_what_is_reserved_and_what_must_stay_is_taken_off_per_currency() -> None
             JPY: -700,  # reserved, though nothing is there
             Currency("gbp"): -100,  # must stay, though nothing is there
         },
-        platform={USD: 89_000, EUR: -300},
+        platform={USD: 89_000, EUR: -300, JPY: 40},
     )
 
 
