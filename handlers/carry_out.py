@@ -14,7 +14,7 @@ from handlers.review import record_decision
 from handlers.services import Services
 from handlers.settle import apply_refund, finish_if_complete
 from refunds.attempt import AttemptState, StepState
-from refunds.decision import Outcome, Rule, decide
+from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import RefundFacts, ReversalFacts
 from refunds.ids import AttemptId, LaneId, account_of
 from refunds.lifecycle import Bucket
@@ -185,36 +185,35 @@ def _refuse(
     if step.kind is StepKind.REVERSAL:
         finish_if_complete(unit, row, now, "release")
         return
-    rule, why = _verdict(refusal)
-    because = Because(at=now, cause="release", why=why, attempt=AttemptId(row.id))
+    decision = _verdict(refusal)
+    because = Because(at=now, cause="release", why=decision.why, attempt=AttemptId(row.id))
     request = lock_request(unit, row.request_id)
-    if refusal.kind is RefusalKind.INSUFFICIENT_FUNDS:
+    if decision.outcome is Outcome.HOLD:
         put_back(unit, row, AttemptState.REFUSED, because)
         request.refusals += 1
         again = REFUSED_BACKOFF.after(request.refusals, now, services.jitter())
         assert isinstance(again, RetryAt), "held refunds are tried for as long as they are held"
         request.not_before = again.at
         unit.add(request)
-        record_decision(unit, request, decide(Outcome.HOLD, rule, why), now=now, cause="release")
         mark_due(unit, LaneId(row.lane), again.at, "retry")
-        return
-    settle_attempt(unit, row, AttemptState.REFUSED, now)
-    close_reservations(unit, row.id, ReservationEnd.FREED, now)
-    move(unit, request, Bucket.RELEASING, Bucket.REVIEW, row.amount_minor, because)
-    record_decision(unit, request, decide(Outcome.REVIEW, rule, why), now=now, cause="release")
+    else:
+        settle_attempt(unit, row, AttemptState.REFUSED, now)
+        close_reservations(unit, row.id, ReservationEnd.FREED, now)
+        move(unit, request, Bucket.RELEASING, Bucket.REVIEW, row.amount_minor, because)
+    record_decision(unit, request, decision, now=now, cause="release")
 
 
-def _verdict(refusal: Refused) -> tuple[Rule, str]:
+def _verdict(refusal: Refused) -> Decision:
     said = f"Stripe refused it ({refusal.code or refusal.http_status}): {refusal.message}"
     match refusal.kind:
         case RefusalKind.INSUFFICIENT_FUNDS:
-            return Rule.STRIPE_SHORT, said
+            return decide(Outcome.HOLD, Rule.STRIPE_SHORT, said)
         case RefusalKind.CHARGE_DISPUTED:
-            return Rule.DISPUTED, said
+            return decide(Outcome.REVIEW, Rule.DISPUTED, said)
         case RefusalKind.ALREADY_REFUNDED:
-            return Rule.ALREADY_REFUNDED, said
+            return decide(Outcome.REVIEW, Rule.ALREADY_REFUNDED, said)
         case RefusalKind.OTHER:
-            return Rule.STRIPE_REFUSED, said
+            return decide(Outcome.REVIEW, Rule.STRIPE_REFUSED, said)
         case _:
             assert_never(refusal.kind)
 

@@ -61,18 +61,18 @@ def prepare(
 ) -> Prepared | NotPrepared:
     """Commit one attempt, or the verdict that speaks against it.
 
-    Locks, in everybody's order: charge, lane, purses, request. Raise `LeaseLostError` where the
+    Locks, in everybody's order: charge, request, lane, purses. Raise `LeaseLostError` where the
     lane was taken over; nothing is written then.
     """
     now = services.clock()
     with services.database.unit_of_work() as unit:
         save_charge(unit, charge)
+        request = lock_request(unit, candidate.request)
         renew_lane(unit, ground.claim, now)
         if candidate.need is not None:
             lock_purses(unit, [(ground.claim.lane, candidate.need.currency), _purse(candidate)])
         else:
             lock_purses(unit, [_purse(candidate)])
-        request = lock_request(unit, candidate.request)
         waiting = _waiting(unit, request, candidate)
         if waiting is None:
             return NotPrepared(evaluation=None)

@@ -96,6 +96,8 @@ def _run(services: Services, claim: LaneClaim) -> None:
         progress = _Progress(pool=ground.pool)
         for candidate in in_turn(candidates):
             wait_until = circuit.closed_until(services, account_of(claim.lane))
+            if wait_until is None and services.stopping():
+                wait_until = services.clock()
             if wait_until is not None:
                 break
             _handle(services, ground, waiting[candidate.request], candidate, progress)
@@ -189,14 +191,15 @@ def _record_left(
     ]
     for start in range(0, len(changed), _BATCH):
         with services.database.unit_of_work() as unit:
-            renew_lane(unit, ground.claim, services.clock())
             for candidate, evaluation in changed[start : start + _BATCH]:
                 _record_one(services, unit, ground, candidate, evaluation)
+            # Last: everybody locks requests before their lane. A lost lease undoes the batch.
+            renew_lane(unit, ground.claim, services.clock())
     skipped = _passed_over(progress)
     if skipped:
         with services.database.unit_of_work() as unit:
-            renew_lane(unit, ground.claim, services.clock())
             count_skipped(unit, skipped)
+            renew_lane(unit, ground.claim, services.clock())
 
 
 def _record_one(

@@ -28,3 +28,5 @@ class Services:
     clock: Callable[[], datetime] = utc_now
     jitter: Callable[[], float] = field(default=random.random)
     """A fraction in [0, 1) that spreads retries."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the process was asked to end: long work then stops between two steps."""

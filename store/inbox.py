@@ -123,6 +123,12 @@ def record_deliveries(unit: Unit, deliveries: Sequence[Delivery]) -> list[bool]:
     return verdicts
 
 
+def known_among(unit: Unit, events: Sequence[EventId]) -> frozenset[str]:
+    """Return those of the events (a page of them) that the inbox holds."""
+    statement = select(_EVENTS.c.id).where(_EVENTS.c.id.in_(events))
+    return frozenset(unit.connection().execute(statement).scalars())
+
+
 def get_event(unit: Unit, event: EventId) -> InboxEvent:
     """Return the event's row, body included. Raise `EventNotFoundError`."""
     row = unit.get(InboxEvent, event)

@@ -1,4 +1,4 @@
-"""Whose database this is, which tick of a schedule was taken, and who did what.
+"""Whose database this is, and who did what.
 
 It may not hold settings; those come from the environment.
 """
@@ -13,7 +13,7 @@ from refunds.errors import WrongPlatformError
 from refunds.facts import PlatformFacts
 from refunds.ids import AccountId
 from store.database import Unit
-from store.tables.installation import Installation, OperatorAction, ScheduleTick
+from store.tables.installation import Installation, OperatorAction
 from store.upsert import insert_or_ignore
 
 
@@ -42,26 +42,6 @@ def pinned_platform(unit: Unit) -> PlatformFacts | None:
     if row is None:
         return None
     return PlatformFacts(account=AccountId(row.platform_account), livemode=row.livemode)
-
-
-def take_tick(unit: Unit, name: str, slot: int, worker: str, now: datetime) -> bool:
-    """Return whether this worker is the one to run a schedule's tick; each slot is taken once."""
-    if insert_or_ignore(unit, ScheduleTick, name=name, slot=slot, worker=worker, taken_at=now):
-        return True
-    statement = select(ScheduleTick).where(col(ScheduleTick.name) == name).with_for_update()
-    row = unit.exec(statement.execution_options(populate_existing=True)).one()
-    if row.slot >= slot:
-        return False
-    row.slot = slot
-    row.worker = worker
-    row.taken_at = now
-    unit.add(row)
-    return True
-
-
-def last_ticks(unit: Unit) -> list[ScheduleTick]:
-    """Return the newest tick of every schedule."""
-    return list(unit.exec(select(ScheduleTick).order_by(col(ScheduleTick.name)).limit(100)))
 
 
 def record_action(

@@ -153,7 +153,7 @@ class Reservation(Row, table=True):
             sqlite_where=text(OPEN_ONLY),
             postgresql_where=text(OPEN_ONLY),
         ),
-        Index("ix_reservation_holder", "holder", "currency", "id"),
+        Index("ix_reservation_holder", "holder", "id"),
     )
 
     id: int | None = Field(default=None, sa_column=serial_column())

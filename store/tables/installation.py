@@ -1,12 +1,12 @@
-"""The installation itself: whose database this is, what is paused, which tick ran, who did what.
+"""The installation itself: whose database this is, which chores are due, who did what.
 
 It may not hold anything about one request's money.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field
 
 from store.tables.base import (
@@ -32,16 +32,35 @@ class Installation(Row, table=True):
     pinned_at: datetime = Field(sa_column=utc_column())
 
 
-class ScheduleTick(Row, table=True):
-    """The newest tick of a schedule that a worker took."""
+DUE_ONLY: Final = "due_at IS NOT NULL"
 
-    __tablename__ = "schedule_tick"
+
+class Chore(Row, table=True):
+    """Work that comes round by the clock: which round is the newest, and whether it is still
+    due.
+    """
+
+    __tablename__ = "chore"
+    __table_args__ = (
+        Index(
+            "ix_chore_due",
+            "due_at",
+            sqlite_where=text(DUE_ONLY),
+            postgresql_where=text(DUE_ONLY),
+        ),
+    )
 
     name: str = Field(sa_column=text_column(primary_key=True))
     slot: int = Field(sa_column=integer_column())
-    """Whole periods since 1970: the same number in every worker."""
-    worker: str = Field(sa_column=text_column())
-    taken_at: datetime = Field(sa_column=utc_column())
+    """Whole periods since 1970, the same number in every worker: a round is marked due once."""
+    due_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
+    """When it may be taken; a claim moves it to the end of its lease."""
+    claimed_by: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    fence: int = Field(default=0, sa_column=integer_column())
+    started_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
+    finished_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
+    """When it last ended well."""
+    note: str | None = Field(default=None, sa_column=text_column(nullable=True))
 
 
 class OperatorAction(Row, table=True):

@@ -76,6 +76,26 @@ def upgrade() -> None:
     )
     op.create_index("ix_charge_payment_intent", "charge", ["payment_intent"], unique=False)
     op.create_table(
+        "chore",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_by", sa.Text(), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_chore")),
+    )
+    op.create_index(
+        "ix_chore_due",
+        "chore",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_table(
         "circuit",
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -259,14 +279,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_release_run_lane", "release_run", ["lane", "id"], unique=False)
     op.create_table(
-        "schedule_tick",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("slot", sa.Integer(), nullable=False),
-        sa.Column("worker", sa.Text(), nullable=False),
-        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_schedule_tick")),
-    )
-    op.create_table(
         "worker_heartbeat",
         sa.Column("worker", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -434,6 +446,9 @@ def upgrade() -> None:
                 "refund_failed",
                 "requires_action",
                 "never_executed",
+                "request_open",
+                "unsupported",
+                "unknown_payment",
                 native_enum=False,
                 create_constraint=True,
                 length=40,
@@ -592,6 +607,9 @@ def upgrade() -> None:
                 "refund_failed",
                 "requires_action",
                 "never_executed",
+                "request_open",
+                "unsupported",
+                "unknown_payment",
                 native_enum=False,
                 create_constraint=True,
                 length=40,
@@ -860,9 +878,7 @@ def upgrade() -> None:
             name=op.f("uq_reservation_attempt_id_holder_currency"),
         ),
     )
-    op.create_index(
-        "ix_reservation_holder", "reservation", ["holder", "currency", "id"], unique=False
-    )
+    op.create_index("ix_reservation_holder", "reservation", ["holder", "id"], unique=False)
     op.create_index(
         "ix_reservation_open",
         "reservation",

@@ -176,3 +176,13 @@ def test_it_never_stays_open_longer_than_five_minutes_at_a_time() -> None:
     assert circuit.open_until is not None
     assert circuit.open_until - NOON <= timedelta(minutes=5)
     assert circuit.open_until - NOON > timedelta(minutes=4)
+
+
+@pytest.mark.parametrize(
+    "asked_seconds, granted_seconds",
+    [(0.0, 0.0), (-5.0, 0.0), (7.5, 7.5), (300.0, 300.0), (86_400.0, 300.0)],
+)
+def test_a_wait_that_stripe_asks_for_is_capped(
+    asked_seconds: float, granted_seconds: float
+) -> None:
+    assert UNSETTLED_BACKOFF.capped(asked_seconds) == timedelta(seconds=granted_seconds)

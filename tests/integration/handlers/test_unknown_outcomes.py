@@ -1,0 +1,129 @@
+"""What nobody answered: the same key while Stripe knows it, a full list once it can't, no
+guessing.
+"""
+
+from datetime import timedelta
+
+from handlers.release import run_due_lane
+from handlers.unsettled import recover_due_attempt
+from refunds.attempt import AttemptState
+from refunds.ids import RequestId
+from store.attempts import attempts_of, calls_of
+from tests.support.stage import Stage
+
+
+def covered(stage: Stage, amount: int = 5000) -> tuple[str, RequestId]:
+    account = stage.account()
+    charge = stage.paid(account, amount)
+    stage.has(account, amount)
+    return account, stage.wish(charge)
+
+
+def states(stage: Stage, request: RequestId) -> list[AttemptState]:
+    with stage.services.database.reading() as unit:
+        return [attempt.state for attempt in attempts_of(unit, request)]
+
+
+def test_stripe_is_unwell_for_hours_and_one_key_is_used(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("reset", times=4)
+    stage.work()
+    for _ in range(12):
+        stage.later(minutes=30)
+        stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    keys = {call["idempotency_key"] for call in stage.calls() if call["path"] == "/v1/refunds"}
+    assert len(keys) == 1
+    assert states(stage, request) == [AttemptState.DONE]
+
+
+def test_a_500_stays_under_its_key_and_no_new_one_is_taken_for_a_day(stage: Stage) -> None:
+    # Stripe stores a 500 under the key and repeats it: only a day later may a new key be taken.
+    _, request = covered(stage)
+    stage.fault("http_500", times=1)
+    stage.work()
+    for _ in range(20):
+        stage.later(hours=1)
+        stage.work()
+    assert stage.view(request)["status"] == "releasing"
+    assert stage.refunds() == []
+    stage.later(hours=5)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert states(stage, request) == [AttemptState.NEVER_EXECUTED, AttemptState.DONE]
+    assert len(stage.refunds()) == 1
+
+
+def test_after_a_day_the_list_shows_that_it_happened(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("lost_response", times=1)
+    run_due_lane(stage.services)
+    assert stage.view(request)["status"] == "releasing"
+    stage.later(hours=25)
+    calls_before = len(stage.calls())
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert len(stage.calls()) == calls_before, "nothing was sent: the key is forgotten by now"
+    assert len(stage.refunds()) == 1
+
+
+def test_after_a_day_an_empty_list_proves_that_it_never_happened(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("reset", times=1)
+    run_due_lane(stage.services)
+    assert stage.view(request)["status"] == "releasing"
+    stage.later(hours=25)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert states(stage, request) == [AttemptState.NEVER_EXECUTED, AttemptState.DONE]
+    assert len(stage.refunds()) == 1
+
+
+def test_between_20_and_24_hours_nothing_is_sent(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("reset", times=1)
+    run_due_lane(stage.services)
+    calls_before = len(stage.calls())
+    stage.later(hours=21)
+    stage.work()
+    assert stage.view(request)["status"] == "releasing"
+    assert len(stage.calls()) == calls_before
+    stage.later(hours=2)
+    stage.work()
+    assert stage.view(request)["status"] == "releasing"
+
+
+def test_an_unknown_outcome_keeps_its_reservation(stage: Stage) -> None:
+    # 5,000 there and promised to a call nobody answered: a second wish for 5,000 must wait.
+    account, first = covered(stage)
+    other = stage.paid(account, 5000)
+    stage.has(account, 5000)
+    stage.fault("reset", times=1)
+    run_due_lane(stage.services)
+    assert stage.view(first)["status"] == "releasing"
+    second = stage.wish(other)
+    view = stage.view(second)
+    assert view["status"] == "held"
+    assert (view["spendable"], view["shortfall"]) == (0, 5000)
+
+
+def test_the_timeline_shows_every_try(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("reset", times=1)
+    stage.work()
+    stage.later(seconds=30)
+    stage.work()
+    with stage.services.database.reading() as unit:
+        attempt = attempts_of(unit, request)[0]
+        outcomes = [call.outcome for call in calls_of(unit, attempt.id)]
+    assert outcomes == ["unknown:connection", "done"]
+
+
+def test_a_worker_that_hangs_does_not_keep_the_attempt(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("reset", times=1)
+    run_due_lane(stage.services)
+    other = stage.another_worker("worker-2")
+    stage.offset += timedelta(seconds=11)
+    assert recover_due_attempt(other)
+    assert stage.view(request)["status"] == "succeeded"
