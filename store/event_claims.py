@@ -184,6 +184,24 @@ def fail_event(
     _append_attempt(unit, claim, now, AttemptOutcome.DEAD if dead else AttemptOutcome.RETRY, note)
 
 
+def postpone_event(unit: Unit, claim: EventClaim, *, until: datetime, note: str | None) -> None:
+    """Give a claim back before its attempt came to anything; the event is due again at `until`.
+
+    The attempt doesn't count: what kept the event waiting was not the event. Raise
+    `LeaseLostError` as `finish_event` does.
+    """
+    _end_claim(
+        unit,
+        claim,
+        state=InboxState.PENDING,
+        finished_at=None,
+        next_attempt_at=until,
+        error=None if note is None else note[:MAX_NOTE_CHARACTERS],
+    )
+    uncounted = update(_EVENTS).where(_EVENTS.c.id == claim.event)
+    unit.connection().execute(uncounted.values(attempts=claim.attempts - 1))
+
+
 def requeue_event(unit: Unit, event: EventId, *, now: datetime) -> None:
     """Make a dead or ignored event due again, with its attempts counted anew.
 

@@ -16,7 +16,16 @@ from refunds.facts import (
     RefundFacts,
     RefundStatus,
 )
-from refunds.ids import AccountId, AttemptId, ChargeId, RefundId, RequestId, RunId, lane_of
+from refunds.ids import (
+    AccountId,
+    AttemptId,
+    ChargeId,
+    DisputeId,
+    RefundId,
+    RequestId,
+    RunId,
+    lane_of,
+)
 from store.database import Unit
 from store.tables.observations import (
     BalanceSnapshot,
@@ -125,6 +134,27 @@ def save_dispute(unit: Unit, facts: DisputeFacts, now: datetime) -> None:
         assert row is not None, "a dispute row is never deleted"
         row.sqlmodel_update(values)
         unit.add(row)
+
+
+def dispute_read_at(unit: Unit, dispute: DisputeId) -> datetime | None:
+    """Return when the stored reading of a dispute was stored; `None`: it was never read."""
+    statement = select(Dispute.read_at).where(col(Dispute.id) == dispute)
+    return unit.exec(statement).one_or_none()
+
+
+def disputes_of(unit: Unit, charge: ChargeId) -> list[DisputeFacts]:
+    """Return every dispute of a charge as last read."""
+    statement = select(Dispute).where(col(Dispute.charge_id) == charge)
+    rows = unit.exec(statement.order_by(col(Dispute.id)).execution_options(populate_existing=True))
+    return [
+        DisputeFacts(
+            dispute=DisputeId(row.id),
+            charge=ChargeId(row.charge_id),
+            status=row.status,
+            charge_refundable=row.charge_refundable,
+        )
+        for row in rows
+    ]
 
 
 def save_account(unit: Unit, facts: AccountFacts) -> None:

@@ -1,0 +1,110 @@
+"""Whom a piece of news concerns: lanes with work, requests on an account, refunds of other hands.
+
+It may not change anything, nor judge whether the news matters.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import or_, text
+from sqlmodel import col, select
+
+from refunds.decision import Rule
+from refunds.facts import RefundStatus
+from refunds.ids import AccountId, LaneId, RequestId, lane_of
+from refunds.lifecycle import WAITING
+from store.database import Unit
+from store.tables.attempts import PREPARED_ONLY, ReleaseAttempt
+from store.tables.lanes import Lane
+from store.tables.observations import Refund, RefundObservation
+from store.tables.requests import (
+    WAITING_ONLY,
+    EvaluationRow,
+    RefundRequest,
+    RequestBucket,
+)
+
+_NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
+
+
+def lane_has_work(unit: Unit, lane: LaneId) -> bool:
+    """Whether requests wait in the lane, or an attempt there may put one back on hold.
+
+    One statement: a request that moves from one to the other meanwhile is in either.
+    """
+    waits = (
+        select(RequestBucket.request_id)
+        .where(text(WAITING_ONLY), col(RequestBucket.lane) == lane)
+        .exists()
+    )
+    attempted = (
+        select(ReleaseAttempt.id)
+        .where(text(PREPARED_ONLY), col(ReleaseAttempt.lane) == lane)
+        .exists()
+    )
+    return bool(unit.exec(select(or_(waits, attempted))).one())
+
+
+def lanes_short_of_platform(unit: Unit, after: LaneId | None, limit: int) -> list[LaneId]:
+    """Return up to `limit` lanes, in order and after `after`, in which a request waits because the
+    platform's own balance was short.
+    """
+    statement = (
+        select(RequestBucket.lane)
+        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
+        .join(EvaluationRow, col(EvaluationRow.id) == col(RefundRequest.evaluation_id))
+        .where(text(WAITING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
+        .where(col(RequestBucket.bucket).in_(WAITING))
+        .where(col(EvaluationRow.rule) == Rule.PLATFORM_SHORT)
+        .distinct()
+        .order_by(col(RequestBucket.lane))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(col(RequestBucket.lane) > after)
+    return [LaneId(lane) for lane in unit.exec(statement)]
+
+
+def concerns_account(unit: Unit, account: AccountId) -> bool:
+    """Whether a request draws on the account, or its lane was ever due."""
+    requested = select(RefundRequest.id).where(col(RefundRequest.account) == account).exists()
+    due = select(Lane.id).where(col(Lane.id) == lane_of(account)).exists()
+    return bool(unit.exec(select(or_(requested, due))).one())
+
+
+def waiting_on(
+    unit: Unit, account: AccountId, after: RequestId | None, limit: int
+) -> list[RequestId]:
+    """Return up to `limit` requests, the oldest first and after `after`, that a run may take from
+    this account without a person.
+    """
+    statement = (
+        select(RequestBucket.request_id)
+        .where(text(WAITING_ONLY), col(RequestBucket.lane) == lane_of(account))
+        .where(col(RequestBucket.bucket).in_(WAITING))
+        .distinct()
+        .order_by(col(RequestBucket.request_id))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(col(RequestBucket.request_id) > after)
+    return [RequestId(request) for request in unit.exec(statement)]
+
+
+def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None:
+    """Return a refund of the charge by another hand that still counts and was not known before
+    `since`.
+    """
+    earlier = (
+        select(RefundObservation.refund_id)
+        .where(col(RefundObservation.refund_id) == col(Refund.id))
+        .where(col(RefundObservation.at) < since)
+        .exists()
+    )
+    statement = (
+        select(Refund)
+        .where(col(Refund.charge_id) == charge, col(Refund.observed).is_(True))
+        .where(col(Refund.status).not_in(_NOT_LIVE), ~earlier)
+        .order_by(col(Refund.id))
+        .limit(1)
+    )
+    return unit.exec(statement).first()
