@@ -1,0 +1,128 @@
+"""What a dispute means for the requests of its charge: stop, close, go on, or hurry.
+
+It may not read a dispute. The caller has locked the charge; what is being released is left alone.
+"""
+
+from datetime import datetime
+
+import structlog
+
+from handlers.review import record_decision, send_to_review
+from refunds.blocks import check_account
+from refunds.decision import Decision, Outcome, Rule, decide
+from refunds.facts import DisputeFacts, RefundStatus
+from refunds.ids import ChargeId, RequestId
+from refunds.lifecycle import Bucket
+from store.affected import refund_seen_since
+from store.charges import open_requests
+from store.database import Unit
+from store.ledger import Because, amounts_of, move
+from store.observations import refunds_of_request, standing_of
+from store.requests import latest_evaluation, lock_request, waived_rules
+from store.tables.requests import Charge, RefundRequest
+
+_log = structlog.get_logger(__name__)
+
+_NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
+
+
+def stands_in_the_way(dispute: DisputeFacts) -> bool:
+    """Whether Stripe refuses a refund because of it; a lost one has refunded the buyer for good."""
+    return dispute.blocks or dispute.status == "lost"
+
+
+def close_waiting(unit: Unit, dispute: DisputeFacts, *, now: datetime, cause: str) -> int:
+    """Close what waits for this charge, by way of review: the buyer's bank has paid the buyer.
+
+    Whatever put a request into review before makes no difference, so that events may come in any
+    order. A request with a refund at Stripe that may still pay the buyer stays. Return how many
+    were closed.
+    """
+    why = f"{dispute.dispute} was lost: the buyer has the money of {dispute.charge}."
+    lost = decide(Outcome.REVIEW, Rule.DISPUTED, why)
+    closed = 0
+    for each in open_requests(unit, dispute.charge):
+        request = lock_request(unit, each.id)
+        refunds = refunds_of_request(unit, request.id)
+        if any(refund.status not in _NOT_LIVE for refund in refunds):
+            continue
+        send_to_review(unit, request, lost, now=now, cause=cause)
+        amount_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
+        if amount_minor:
+            because = Because(at=now, cause=cause, why=why)
+            move(unit, request, Bucket.REVIEW, Bucket.CLOSED, amount_minor, because)
+            _log.info("request.closed", request=request.id, dispute=dispute.dispute)
+            closed += 1
+    return closed
+
+
+def let_go_on(
+    unit: Unit, charge: Charge, dispute: DisputeFacts, *, now: datetime, cause: str
+) -> int:
+    """Put back on hold what only a dispute had sent to review; return how many requests that were.
+
+    A reason that came up meanwhile, and would have sent it to review by itself, keeps it there.
+    """
+    held = 0
+    for each in open_requests(unit, ChargeId(charge.id)):
+        request = lock_request(unit, each.id)
+        amount_minor = _sent_to_review_minor(unit, request)
+        if not amount_minor:
+            continue
+        decision = _what_else_stops(unit, charge, request, now)
+        if decision is None:
+            decision = decide(
+                Outcome.HOLD,
+                Rule.COVER,
+                f"{dispute.dispute} is {dispute.status}: it waits for the balance again.",
+            )
+            because = Because(at=now, cause=cause, why=decision.why)
+            move(unit, request, Bucket.REVIEW, Bucket.HELD, amount_minor, because)
+            held += 1
+        record_decision(unit, request, decision, now=now, cause=cause)
+        _log.info("request.dispute_over", request=request.id, rule=decision.rule)
+    return held
+
+
+def hurry_waiting(unit: Unit, charge: ChargeId) -> int:
+    """Let the requests of a charge go first: a refund now may still avert a chargeback."""
+    urgent = 0
+    for each in open_requests(unit, charge):
+        request = lock_request(unit, each.id)
+        urgent += not request.urgent
+        request.urgent = True
+        unit.add(request)
+    return urgent
+
+
+def _sent_to_review_minor(unit: Unit, request: RefundRequest) -> int:
+    """Return what lies in review because of a dispute and nothing else."""
+    latest = latest_evaluation(unit, request)
+    if latest is None or (latest.rule, latest.outcome) != (Rule.DISPUTED, Outcome.REVIEW):
+        return 0
+    in_review_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
+    # A refund that waits for its buyer has its amount in review, too, and may still succeed.
+    waits_for_buyer_minor = sum(
+        refund.amount_minor
+        for refund in refunds_of_request(unit, request.id)
+        if refund.status is RefundStatus.REQUIRES_ACTION
+    )
+    return in_review_minor - waits_for_buyer_minor
+
+
+def _what_else_stops(
+    unit: Unit, charge: Charge, request: RefundRequest, now: datetime
+) -> Decision | None:
+    waived = waived_rules(unit, request.id, now)
+    if charge.account is not None:
+        stop = check_account(charge.account, standing_of(unit, charge.account), waived)
+        if stop is not None:
+            return stop
+    foreign = refund_seen_since(unit, charge.id, request.created)
+    if foreign is None or Rule.FOREIGN_REFUND in waived:
+        return None
+    return decide(
+        Outcome.REVIEW,
+        Rule.FOREIGN_REFUND,
+        f"{foreign.id} was made on {charge.id} by another hand.",
+    )

@@ -1,0 +1,42 @@
+"""Marks lanes due where money may have come in: a hint, after which a run reads the balance anew.
+
+It may not read a balance or release anything.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from refunds.ids import AccountId, LaneId, lane_of
+from store.affected import lane_has_work, lanes_short_of_platform
+from store.database import Unit
+from store.lanes import mark_due
+
+_PAGE: Final = 500
+MAX_LANES: Final = 10_000
+"""Lanes one event may mark: those beyond wait for the sweep."""
+
+
+def money_came_in(unit: Unit, *accounts: AccountId | None, now: datetime, cause: str) -> int:
+    """Mark due whoever waits for money of these accounts; return how many lanes that were.
+
+    `None` is the platform, whose balance every lane's refunds are paid from first: its own lane,
+    and all lanes in which a request waits because the platform is short. An account nothing waits
+    for gets no lane.
+    """
+    lanes = {lane for lane in map(lane_of, accounts) if lane_has_work(unit, lane)}
+    if None in accounts:
+        lanes |= _short_lanes(unit)
+    # One order for everybody, or two units that mark several lanes wait for each other.
+    for lane in sorted(lanes):
+        mark_due(unit, lane, now, cause)
+    return len(lanes)
+
+
+def _short_lanes(unit: Unit) -> set[LaneId]:
+    found: list[LaneId] = []
+    while len(found) < MAX_LANES:
+        page = lanes_short_of_platform(unit, found[-1] if found else None, _PAGE)
+        found += page
+        if len(page) < _PAGE:
+            break
+    return set(found)

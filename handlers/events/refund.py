@@ -1,0 +1,62 @@
+"""`refund.*` and `charge.refund.updated`: what became of a refund, ours or another hand's.
+
+It may not take a status from the event: the same change arrives under several ids, in any order.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from handlers.circuit import note_success
+from handlers.due import money_came_in
+from handlers.events.payload import object_id
+from handlers.events.reaction import Event, Handler, Verdict, done, ignored
+from handlers.services import Services
+from handlers.settle import Applied, apply_refund
+from refunds.facts import RefundFacts
+from refunds.ids import AccountId, ChargeId, RefundId
+from store.charges import lock_charge
+from store.database import Unit
+
+_MIRROR: Final = "pyr_"
+_REFUNDS: Final = ("re", "pyr")
+# Endpoints pinned to an old API version may still send the charge that the refund belongs to.
+_CHARGES: Final = ("ch", "py")
+
+
+def _look(event: Event, services: Services) -> tuple[RefundFacts, ...]:
+    identifier = object_id(event, (*_REFUNDS, *_CHARGES))
+    if identifier.startswith(_MIRROR) and event.account is not None:
+        # A transfer reversal as the connected account sees it, not a refund to a customer.
+        return ()
+    if identifier.split("_")[0] in _REFUNDS:
+        found: tuple[RefundFacts, ...] = (
+            services.gateway.read_refund(RefundId(identifier), event.account),
+        )
+    else:
+        found = (*services.gateway.list_refunds(ChargeId(identifier), event.account),)
+    note_success(services, event.account)
+    return found
+
+
+def _apply(unit: Unit, event: Event, found: tuple[RefundFacts, ...], now: datetime) -> Verdict:
+    applied = {facts.refund: _apply_one(unit, event, facts, now) for facts in found}
+    if all(each is Applied.IGNORED for each in applied.values()):
+        return ignored("No refund of a payment that a refund request touches.")
+    return done("; ".join(f"{refund}: {each}" for refund, each in applied.items()) + ".")
+
+
+def _apply_one(unit: Unit, event: Event, facts: RefundFacts, now: datetime) -> Applied:
+    if not facts.live and facts.charge is not None:
+        charge = lock_charge(unit, facts.charge)
+        if charge is not None:
+            # The amount is back with the platform. Lanes are locked before requests, as in a run.
+            account = AccountId(charge.account) if charge.account else None
+            money_came_in(unit, account, None, now=now, cause=event.type)
+    return apply_refund(unit, facts, now=now, cause=event.type)
+
+
+HANDLER = Handler(
+    types=("refund.created", "refund.updated", "refund.failed", "charge.refund.updated"),
+    look=_look,
+    apply=_apply,
+)
