@@ -22,13 +22,14 @@ def build_delivery(
     created: datetime | None = None,
     body: bytes = b'{"id": "evt_1"}',
     secret_index: int | None = 0,
+    livemode: bool = False,
 ) -> Delivery:
     """A delivery of one event, received at noon unless said otherwise."""
     facts = EventFacts(
         event=event,
         type=type,
         account=None if account is None else AccountId(account),
-        livemode=False,
+        livemode=livemode,
         created=created or received_at,
         api_version="2026-10-28.endive",
         body=body,
