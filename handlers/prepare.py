@@ -23,6 +23,7 @@ from refunds.pool import Candidate, Pool, account_take, judge
 from store.attempts import (
     ATTEMPT_LEASE,
     add_attempt,
+    has_unsettled,
     lock_purses,
     reserved_since,
 )
@@ -81,6 +82,9 @@ def prepare(
         if stop is not None:
             _stop(unit, request, bucket, amount_minor, stop, now)
             return NotPrepared(evaluation=None)
+        if has_unsettled(unit, charge.charge):
+            # Another attempt on this payment may use up its own pending money: count it once.
+            candidate = replace(candidate, own_pending_minor=0)
         exact = _counted_again(unit, services, ground, candidate, pool)
         evaluation = judge(candidate, exact, now)
         if evaluation.decision.outcome is not Outcome.RELEASE:

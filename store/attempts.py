@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from refunds.attempt import AttemptState, StepState
 from refunds.errors import LeaseLostError
-from refunds.ids import AccountId, AttemptId, IdempotencyKey, LaneId, RequestId
+from refunds.ids import AccountId, AttemptId, ChargeId, IdempotencyKey, RequestId
 from refunds.money import Currency, Money
 from refunds.steps import StripeCall
 from store.database import Unit
@@ -258,11 +258,12 @@ def close_reservations(
     )
 
 
-def unfinished_in(unit: Unit, lane: LaneId, limit: int = 1_000) -> list[ReleaseAttempt]:
-    """Return the lane's attempts without an outcome, oldest first."""
+def has_unsettled(unit: Unit, charge: ChargeId | str) -> bool:
+    """Whether an attempt on this charge has no outcome yet."""
     statement = (
-        select(ReleaseAttempt)
-        .where(col(ReleaseAttempt.lane) == lane)
+        select(ReleaseAttempt.id)
+        .where(col(ReleaseAttempt.charge_id) == charge)
         .where(col(ReleaseAttempt.state) == AttemptState.PREPARED)
+        .limit(1)
     )
-    return list(unit.exec(statement.order_by(col(ReleaseAttempt.id)).limit(limit)))
+    return unit.exec(statement).first() is not None

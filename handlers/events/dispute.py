@@ -66,12 +66,12 @@ def _apply(unit: Unit, event: Event, seen: _Seen, now: datetime) -> Verdict:
         )
         sent = send_charge_to_review(unit, dispute.charge, decision, now=now, cause=event.type)
         return done(f"The dispute is {dispute.status}. Requests sent to review: {sent}.")
-    # Lanes are locked before requests, as in a run.
-    mark_due(unit, LaneId(charge.account or PLATFORM_LANE), now, event.type)
     held = let_go_on(unit, charge, dispute, now=now, cause=event.type)
+    urgent = 0 if dispute.closed else hurry_waiting(unit, dispute.charge)
+    # Lanes come after requests in everybody's order of locks.
+    mark_due(unit, LaneId(charge.account or PLATFORM_LANE), now, event.type)
     if dispute.closed:
         return done(f"The dispute is {dispute.status}. Requests on hold again: {held}.")
-    urgent = hurry_waiting(unit, dispute.charge)
     return done(f"The inquiry is {dispute.status}. Requests now urgent: {urgent}.")
 
 

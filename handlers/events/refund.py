@@ -46,13 +46,14 @@ def _apply(unit: Unit, event: Event, found: tuple[RefundFacts, ...], now: dateti
 
 
 def _apply_one(unit: Unit, event: Event, facts: RefundFacts, now: datetime) -> Applied:
+    applied = apply_refund(unit, facts, now=now, cause=event.type)
     if not facts.live and facts.charge is not None:
         charge = lock_charge(unit, facts.charge)
         if charge is not None:
-            # The amount is back with the platform. Lanes are locked before requests, as in a run.
+            # The amount is back with the platform. Lanes come after requests in everybody's order.
             account = AccountId(charge.account) if charge.account else None
             money_came_in(unit, account, None, now=now, cause=event.type)
-    return apply_refund(unit, facts, now=now, cause=event.type)
+    return applied
 
 
 HANDLER = Handler(

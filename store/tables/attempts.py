@@ -81,6 +81,7 @@ class ReleaseAttempt(Row, table=True):
             postgresql_where=text(PREPARED_ONLY),
         ),
         Index("ix_release_attempt_request_id", "request_id", "id"),
+        Index("ix_release_attempt_charge_id", "charge_id"),
         Index("ix_release_attempt_run_id", "run_id"),
     )
 

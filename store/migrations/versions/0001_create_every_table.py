@@ -516,6 +516,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_release_attempt")),
     )
+    op.create_index("ix_release_attempt_charge_id", "release_attempt", ["charge_id"], unique=False)
     op.create_index(
         "ix_release_attempt_due",
         "release_attempt",

@@ -1,0 +1,111 @@
+"""The work that comes round by the clock, one row each, and the taking of a round that is due.
+
+It may not keep time: `runtime/schedule.py` marks the rounds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from gateway.port import ReadError
+from handlers.catch_up import catch_up
+from handlers.prune import prune
+from handlers.reconcile import reconcile
+from handlers.services import Services
+from handlers.sweep import sweep
+from refunds.errors import LeaseLostError
+from store.chores import (
+    ChoreClaim,
+    claim_chore,
+    finish_chore,
+    keep_chore,
+    mark_chore,
+    postpone_chore,
+)
+
+_log = structlog.get_logger(__name__)
+
+Keep = Callable[[], None]
+"""Lengthens the lease under long work."""
+
+_AGAIN_AFTER: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A chore: how often it comes round, and what it does."""
+
+    every: timedelta
+    work: Callable[[Services, ChoreClaim, Keep], str]
+
+
+def _reconcile(services: Services, _claim: ChoreClaim, keep: Keep) -> str:
+    def on_progress(_charges: int) -> None:
+        keep()
+
+    done = reconcile(services, on_progress=on_progress)
+    words = f"{done.charges} charges compared, {done.corrected} corrections"
+    return words if done.complete else f"{words}, not complete: Stripe did not answer for all"
+
+
+CHORES: Final[Mapping[str, Round]] = {
+    "sweep": Round(
+        every=timedelta(minutes=5), work=lambda services, _claim, keep: sweep(services, keep)
+    ),
+    "catch_up": Round(
+        every=timedelta(minutes=15),
+        work=lambda services, claim, keep: catch_up(services, claim.last_finished_at, keep),
+    ),
+    "reconcile": Round(every=timedelta(hours=1), work=_reconcile),
+    "prune": Round(
+        every=timedelta(days=1), work=lambda services, _claim, keep: prune(services, keep)
+    ),
+}
+
+
+def mark_round(services: Services, name: str) -> bool:
+    """Mark the present round of a chore due; return whether this worker was the first to."""
+    now = services.clock()
+    slot = int(now.timestamp() // CHORES[name].every.total_seconds())
+    with services.database.unit_of_work() as unit:
+        return mark_chore(unit, name, slot, now)
+
+
+def run_due_chore(services: Services) -> bool:
+    """Do the chore that has been due longest; return whether there was one."""
+    with services.database.unit_of_work() as unit:
+        claim = claim_chore(unit, services.worker, services.clock())
+    if claim is None:
+        return False
+
+    def keep() -> None:
+        with services.database.unit_of_work() as unit:
+            keep_chore(unit, claim, services.clock())
+
+    chore = CHORES.get(claim.name)
+    try:
+        if chore is None:
+            # Marked by a newer version that shares this database; it knows what to do.
+            _end(services, claim, again=True, note="unknown to this version")
+            return True
+        note = chore.work(services, claim, keep)
+        _end(services, claim, again=False, note=note)
+        _log.info("chore.done", chore=claim.name, note=note)
+    except ReadError as error:
+        _log.warning("chore.postponed", chore=claim.name, reason=str(error))
+        _end(services, claim, again=True, note=str(error))
+    except LeaseLostError:
+        _log.warning("chore.lease_lost", chore=claim.name)
+    return True
+
+
+def _end(services: Services, claim: ChoreClaim, *, again: bool, note: str) -> None:
+    now: datetime = services.clock()
+    with services.database.unit_of_work() as unit:
+        if again:
+            postpone_chore(unit, claim, now + _AGAIN_AFTER, note)
+        else:
+            finish_chore(unit, claim, now, note)

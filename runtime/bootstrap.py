@@ -1,0 +1,70 @@
+"""Builds what handlers are given from settings: database, way to Stripe, clock, a worker's name.
+
+It may not do any of their work; every entry point begins here and nowhere else.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gateway.client import StripeGateway
+from handlers.services import Services
+from refunds.clock import utc_now
+from refunds.errors import SluiceError
+from runtime.settings import Settings
+from store.database import Database
+from store.installation import pin_platform
+from store.migrate import current_heads_match
+
+
+class NotMigratedError(SluiceError):
+    """The database lacks tables or columns this version needs."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is not at the newest schema: run `sluice migrate`")
+
+
+@contextmanager
+def open_database(settings: Settings, *, migrated: bool = True) -> Iterator[Database]:
+    """Yield the database; raise `NotMigratedError` unless its schema is the newest."""
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        if migrated and not current_heads_match(database):
+            raise NotMigratedError
+        yield database
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def open_services(
+    settings: Settings,
+    *,
+    worker: str | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Services]:
+    """Yield everything a handler needs, the database pinned to the key's platform.
+
+    Raise `SettingsError`, `NotMigratedError`, `WrongPlatformError`, or the gateway's `ReadError`
+    where Stripe can't say whose key it is.
+    """
+    with (
+        open_database(settings) as database,
+        StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
+    ):
+        platform = gateway.read_platform()
+        with database.unit_of_work() as unit:
+            pin_platform(unit, platform, utc_now())
+        yield Services(
+            database=database,
+            gateway=gateway,
+            worker=worker or worker_name(),
+            stopping=stopping,
+        )
+
+
+def worker_name() -> str:
+    """Return a name no other process has: host, process and a random part."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
