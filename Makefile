@@ -2,10 +2,10 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test coverage demo revision lock
+.PHONY: help venv check format test coverage demo revision lock stripe-cli
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: ## Create .venv from the pinned requirements, or reuse it
 	@PYTHON="$(PYTHON)" ./.ci/venv
@@ -29,6 +29,16 @@ check: venv ## Formatting, lint, types and import rules
 format: venv ## Format the code and fix what lint can fix by itself
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
+
+# Exact, because the websocket of `stripe listen` is not documented anywhere. Install scripts stay
+# off: the package for this platform holds the binary as it is.
+STRIPE_CLI := @stripe/cli@1.52.0
+stripe-cli: ## Install the official Stripe CLI from npm as .tools/stripe
+	@command -v npm >/dev/null || { echo "npm is missing: install it, or get the Stripe CLI yourself"; exit 1; }
+	@test -x .tools/stripe || { echo "Installing $(STRIPE_CLI) into .tools ..." && \
+		npm install --prefix .tools --ignore-scripts --no-audit --no-fund --silent $(STRIPE_CLI) && \
+		cd .tools && ln -sf node_modules/@stripe/cli-*/bin/stripe stripe; }
+	@test -x .tools/stripe && echo "Ready: .tools/stripe"
 
 revision: venv ## Draft a migration from the tables (REVISION=0002 MESSAGE="add …")
 	@$(BIN)/python -c 'import sys; from store.migrate import draft; draft(*sys.argv[1:])' "$(MESSAGE)" "$(REVISION)"

@@ -16,10 +16,14 @@ from typing import Any, Self
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from sandbox.api.admission import authenticate
 from sandbox.api.door import Fate, Request
 from sandbox.assembly import Sandbox
 from sandbox.clock import Clock
+from sandbox.delivery import listeners
 from sandbox.delivery.courier import RETRY_SECONDS, Courier
+from sandbox.delivery.listeners import Listeners
+from sandbox.errors import ApiError
 from sandbox.shapes import JsonObject
 from sandbox.world import course
 
@@ -84,6 +88,8 @@ class SandboxServer:
             self.world, retry_seconds=retry_seconds, timeout_seconds=webhook_timeout_seconds
         )
         self._sandbox.deliver_through(self.courier)
+        self.listeners = Listeners(self.world, secret=self.secret)
+        self._api_key = api_key
         if webhook_url:
             self._sandbox.listen(webhook_url, connect=False)
             self._sandbox.listen(
@@ -117,6 +123,7 @@ class SandboxServer:
     def stop(self) -> None:
         """Stop answering and delivering."""
         self._stopping.set()
+        self.listeners.stop()
         self._server.shutdown()
         self._server.server_close()
         self.courier.stop()
@@ -161,24 +168,38 @@ class SandboxServer:
         if length > MAX_BODY:
             return _answer(start_response, 413, b'{"error": {"message": "Too large."}}', {})
         body = environ["wsgi.input"].read(length) if length else b""
+        if path == listeners.PATH and "websocket" in environ.get("HTTP_UPGRADE", "").lower():
+            self.listeners.serve(environ)
+            raise ConnectionAbortedError("the listener hung up")
         if path.startswith("/_sandbox"):
             return self._control(start_response, method, path, body)
+        headers = {
+            name[5:].replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        if (method, path) == ("POST", "/v1/stripecli/sessions"):
+            return self._session(start_response, headers)
         request = Request(
             method=method,
             path=path,
             query=environ.get("QUERY_STRING", ""),
             body=body.decode("utf-8", errors="replace"),
-            headers={
-                name[5:].replace("_", "-").lower(): value
-                for name, value in environ.items()
-                if name.startswith("HTTP_")
-            },
+            headers=headers,
         )
         exchange = self.door.exchange(request)
         if exchange.fate is not Fate.ANSWERED:
             _hang_up(environ, reset=exchange.fate is Fate.RESET)
             raise ConnectionAbortedError("the sandbox dropped this connection by rule")
         return _answer(start_response, exchange.status, exchange.body, exchange.headers)
+
+    def _session(self, start_response: Any, headers: dict[str, str]) -> Iterable[bytes]:
+        """What the Stripe CLI asks for before it listens."""
+        try:
+            authenticate(headers, self._api_key)
+        except ApiError as error:
+            return _answer_json(start_response, error.status, error.body())
+        return _answer_json(start_response, 200, self.listeners.session(self.base_url))
 
     def _control(self, start_response: Any, method: str, path: str, body: bytes) -> Iterable[bytes]:
         try:
@@ -189,8 +210,12 @@ class SandboxServer:
             message = b'{"error": {"message": "The body must be a JSON object."}}'
             return _answer(start_response, 400, message, {"Content-Type": "application/json"})
         status, answer = self.desk.handle(method, path, wish)
-        payload = json.dumps(answer, indent=2).encode()
-        return _answer(start_response, status, payload, {"Content-Type": "application/json"})
+        return _answer_json(start_response, status, answer)
+
+
+def _answer_json(start_response: Any, status: int, body: JsonObject) -> Iterable[bytes]:
+    payload = json.dumps(body, indent=2).encode()
+    return _answer(start_response, status, payload, {"Content-Type": "application/json"})
 
 
 def _answer(

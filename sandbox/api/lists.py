@@ -3,6 +3,7 @@
 It cuts lists and may not filter by anything but time.
 """
 
+import operator
 from collections.abc import Callable
 
 from sandbox.api.params import ParamError, Params
@@ -34,10 +35,9 @@ def page(
             code=None,
             param="ending_before",
         )
+    timely = _created_within(params)
     newest_first = [
-        item
-        for item in reversed(records)
-        if (keep is None or keep(item)) and _created_within(item, params)
+        item for item in reversed(records) if (keep is None or keep(item)) and timely(item)
     ]
     if before:
         newer = newest_first[: _place(records, newest_first, before, "ending_before")]
@@ -59,19 +59,24 @@ def _place(records: list[Record], shown: list[Record], cursor: str, param: str) 
     return sum(1 for record in shown if order[record.id] > at)
 
 
-def _created_within(record: Record, params: Params) -> bool:
-    created = record.body.get("created", 0)
+def _created_within(params: Params) -> Keep:
+    """The filter that `created` asks for: a moment, or bounds of one."""
     value = params.values.get("created")
     if value is None:
-        return True
+        return lambda _: True
     if isinstance(value, str):
-        return bool(created == params.integer("created"))
-    bounds = params.nested("created", ("gt", "gte", "lt", "lte"))
-    gt, gte = bounds.integer("gt"), bounds.integer("gte")
-    lt, lte = bounds.integer("lt"), bounds.integer("lte")
-    return bool(
-        (gt is None or created > gt)
-        and (gte is None or created >= gte)
-        and (lt is None or created < lt)
-        and (lte is None or created <= lte)
-    )
+        exact = params.integer("created")
+        return lambda record: bool(record.body["created"] == exact)
+    given = params.nested("created", _BOUNDS)
+    bounds = [
+        (_BOUNDS[name], limit) for name in _BOUNDS if (limit := given.integer(name)) is not None
+    ]
+    return lambda record: all(holds(record.body["created"], limit) for holds, limit in bounds)
+
+
+_BOUNDS: dict[str, Callable[[int, int], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}

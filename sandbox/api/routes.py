@@ -135,7 +135,15 @@ ROUTES = (
     _row("POST", "/v1/refunds/{id}/cancel", payments.refund_cancel),
     _row("GET", "/v1/disputes", payments.dispute_list, "@page charge payment_intent"),
     _row("GET", "/v1/disputes/{id}", payments.dispute),
+    _row("POST", "/v1/disputes/{id}", payments.dispute_update, "evidence metadata submit"),
     _row("POST", "/v1/disputes/{id}/close", payments.dispute_close),
+    _row(
+        "GET",
+        "/v1/radar/early_fraud_warnings",
+        payments.warning_list,
+        "@page charge payment_intent",
+    ),
+    _row("GET", "/v1/radar/early_fraud_warnings/{id}", payments.warning),
     _row("GET", "/v1/customers", customers.listing, "@page email"),
     _row(
         "POST",

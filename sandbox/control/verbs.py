@@ -17,6 +17,7 @@ from sandbox.world import (
     payouts,
     refunds,
     staging,
+    topups,
     transfers,
     webhooks,
 )
@@ -298,6 +299,30 @@ def fail_payout(order: Order) -> JsonObject:
     order.asking.finish()
     record = order.object("payout")
     payouts.fail(order.world, record, code)
+    return _shown(order, record)
+
+
+def authenticate(order: Order) -> JsonObject:
+    """The buyer confirms a payment that requires action."""
+    order.asking.finish()
+    intent = order.object("payment_intent")
+    return _shown(order, payments.authenticate(order.world, intent))
+
+
+def warn(order: Order) -> JsonObject:
+    """The issuer suspects fraud: an early fraud warning."""
+    charge = order.object("charge", order.asking.required("charge", order.asking.text("charge")))
+    fraud_type = order.asking.text("fraud_type") or "made_with_stolen_card"
+    order.asking.finish()
+    return _shown(order, disputes.warn(order.world, charge, fraud_type))
+
+
+def fail_topup(order: Order) -> JsonObject:
+    """The platform's bank refuses a top-up."""
+    code = order.asking.text("code") or "insufficient_funds"
+    order.asking.finish()
+    record = order.object("topup")
+    topups.fail(order.world, record, code)
     return _shown(order, record)
 
 

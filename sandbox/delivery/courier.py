@@ -8,7 +8,6 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -87,10 +86,8 @@ class Courier:
         self._pool = urllib3.PoolManager(maxsize=SENDERS, retries=False)
         self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="courier")
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
-        self.taps: list[Callable[[Record], None]] = []
-        """Told of every event too: the Stripe CLI's listeners."""
         world.listeners.append(self._on_event)
-        world.resend_listeners.append(self._on_resend)
+        world.retellers.append(self._on_resend)
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -144,11 +141,10 @@ class Courier:
         event.body["pending_webhooks"] = len(endpoints)
         for endpoint in endpoints:
             self._send_new(event, endpoint, ruled=True)
-        for tap in self.taps:
-            tap(event)
 
-    def _on_resend(self, event: Record, endpoint: Record) -> None:
-        self._send_new(event, endpoint, ruled=False)
+    def _on_resend(self, event: Record, endpoint: Record | None) -> None:
+        for each in [endpoint] if endpoint else webhooks.audience(self.world, event):
+            self._send_new(event, each, ruled=False)
 
     def _send_new(self, event: Record, endpoint: Record, *, ruled: bool) -> None:
         with self._condition:

@@ -53,7 +53,7 @@ class Mailbox:
         self._count = 0
         self._place = 0
         world.listeners.append(self._on_event)
-        world.resend_listeners.append(self._on_resend)
+        world.retellers.append(self._on_resend)
 
     def deliver(self, send: Callable[[Letter], int], *, limit: int = 1_000) -> int:
         """Send what is due, oldest first; `send` answers the endpoint's status, 0 for none.
@@ -121,8 +121,9 @@ class Mailbox:
             else:
                 self._mishap(rule, delivery, event, endpoint)
 
-    def _on_resend(self, event: Record, endpoint: Record) -> None:
-        self._put(self._new(event, endpoint), 0)
+    def _on_resend(self, event: Record, endpoint: Record | None) -> None:
+        for each in [endpoint] if endpoint else webhooks.audience(self.world, event):
+            self._put(self._new(event, each), 0)
 
     def _mishap(
         self, rule: DeliveryRule, delivery: Delivery, event: Record, endpoint: Record

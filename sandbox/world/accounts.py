@@ -162,6 +162,12 @@ def plan_payout_run(world: World, record: Record) -> None:
         world.agenda.add((world.now() // DAY + 1) * DAY, Plan.PAYOUT_RUN, record.id)
 
 
+def carries_losses(world: World, owner: AccountId) -> bool:
+    """Whether the platform is liable for this account's negative balance."""
+    losses = account_of(world, owner).body["controller"].get("losses")
+    return losses is not None and losses["payments"] == "application"
+
+
 def settlement_currency(world: World, owner: AccountId, currency: str) -> str:
     """In which of its currencies an account gets money that comes in `currency`."""
     record = account_of(world, owner)
@@ -181,6 +187,7 @@ def _hidden(interval: Interval) -> dict[str, Any]:
         "statement_descriptor": None,
         "run_planned": False,
         "payouts_fail": None,
+        "paid_out": set[str](),
     }
 
 

@@ -61,6 +61,8 @@ class Books:
         self._lines: dict[str, Line] = {}
         self._lots: defaultdict[str, list[str]] = defaultdict(list)
         self._due: list[tuple[int, str]] = []
+        self.in_the_red: set[tuple[AccountId, str]] = set()
+        """Whose available and pending money together is below zero, and in which currency."""
 
     def post(self, entries: Iterable[Entry]) -> None:
         """Write entries that must sum to zero in every currency."""
@@ -77,6 +79,10 @@ class Books:
         self._lines[txn] = line
         side = self._pending if line.pending else self._available
         side[line.owner, line.currency] += line.net_minor
+        if self.total(line.owner, line.currency) < 0:
+            self.in_the_red.add((line.owner, line.currency))
+        else:
+            self.in_the_red.discard((line.owner, line.currency))
         if line.lot is not None:
             self._lots[line.lot].append(txn)
         if line.pending:
@@ -119,6 +125,10 @@ class Books:
         """Money that can be used later."""
         return self._pending[owner, currency]
 
+    def total(self, owner: AccountId, currency: str) -> int:
+        """Available and pending money together."""
+        return self.available(owner, currency) + self.pending(owner, currency)
+
     def currencies(self, owner: AccountId) -> list[str]:
         """Every currency in which the account ever had money, in order of the alphabet."""
         return sorted(
@@ -143,7 +153,7 @@ class Books:
             by_account[entry.account, entry.currency] += entry.amount_minor
         problems += [f"{currency} sums to {total}" for currency, total in sums.items() if total]
         for owner, currency in {*self._available, *self._pending}:
-            shown = self.available(owner, currency) + self.pending(owner, currency)
+            shown = self.total(owner, currency)
             if shown != by_account[owner, currency]:
                 problems.append(f"{owner} shows {shown} {currency}, entries say otherwise")
         return problems

@@ -43,10 +43,12 @@ class World:
         self.listeners: list[Listener] = []
         self.request: JsonObject | None = None
         """Id and idempotency key of the API request being answered, as events show it."""
-        self.resend_listeners: list[Callable[[Record, Record], None]] = []
-        """Told of an event and an endpoint that is to get it once more."""
+        self.retellers: list[Callable[[Record, Record | None], None]] = []
+        """Told of an event that is to be delivered once more, to one endpoint or to all."""
         self.waiting_refunds: list[str] = []
         """Ids of refunds that wait for their account's balance."""
+        self.gained: list[AccountId] = []
+        """Accounts that were paid money which is available at once, not told of it yet."""
         self.reserved: dict[str, int] = {}
         """What Stripe holds of the platform's for connected accounts in the red, per currency."""
         self.platform = AccountId("")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from sandbox.shapes import AccountId
-from sandbox.world import balances, payouts, refunds, topups
+from sandbox.world import balances, payouts, refunds, reserve, topups
 from sandbox.world.agenda import Appointment, Plan
 from sandbox.world.books import Line
 from sandbox.world.core import World
@@ -20,7 +20,10 @@ def catch_up(world: World) -> None:
             _settle(world)
             while (appointment := world.agenda.take(moment)) is not None:
                 _carry_out(world, appointment)
+            _tell_gained(world)
+    _tell_gained(world)
     refunds.try_waiting(world)
+    reserve.follow(world)
 
 
 def advance(world: World, seconds: int) -> None:
@@ -51,6 +54,12 @@ def _settle(world: World) -> None:
         balances.tell_available(world, owner)
     if settled:
         refunds.try_waiting(world)
+
+
+def _tell_gained(world: World) -> None:
+    gained, world.gained = world.gained, []
+    for owner in dict.fromkeys(gained):
+        balances.tell_available(world, owner)
 
 
 def _gainers(lines: Iterable[Line]) -> list[AccountId]:

@@ -122,6 +122,37 @@ def raise_dispute(
     return dispute
 
 
+def answer(world: World, dispute: Record, evidence: JsonObject, *, submit: bool) -> Record:
+    """The account answers with evidence; submitted, it is for the bank to decide."""
+    if dispute.body["status"] not in OPEN:
+        raise invalid(f"Dispute {dispute.id} is {dispute.body['status']} already.")
+    with world.changing(dispute, "charge.dispute.updated") as body:
+        body["evidence"].update(evidence)
+        body["evidence_details"]["has_evidence"] = True
+        if submit:
+            body["evidence_details"]["submission_count"] += 1
+            body["evidence_details"]["submission_method"] = "manual"
+            body["status"] = body["status"].replace("needs_response", "under_review")
+    return dispute
+
+
+def warn(world: World, charge: Record, fraud_type: str = "made_with_stolen_card") -> Record:
+    """The issuer suspects fraud before anybody disputed the charge."""
+    body: JsonObject = {
+        "id": world.new_id("issfr"),
+        "object": "radar.early_fraud_warning",
+        "actionable": not (charge.body["refunded"] or charge.body["disputed"]),
+        "charge": charge.id,
+        "created": world.now(),
+        "fraud_type": fraud_type,
+        "livemode": False,
+        "payment_intent": charge.body["payment_intent"],
+    }
+    warning = world.put("radar.early_fraud_warning", charge.owner, body, links=(charge.id,))
+    world.emit("radar.early_fraud_warning.created", warning)
+    return warning
+
+
 def close(world: World, dispute: Record, status: str) -> Record:
     """End a dispute: `won` and `lost` for chargebacks, `warning_closed` for inquiries."""
     if dispute.body["status"] not in OPEN:

@@ -11,6 +11,7 @@ from sandbox.world.accounts import DAY, account_of, settlement_currency
 from sandbox.world.books import Party
 from sandbox.world.builders import Method, PaymentFate, build_charge, build_intent
 from sandbox.world.core import World
+from sandbox.world.disputes import Kind, raise_dispute
 from sandbox.world.fees import record_fee
 from sandbox.world.money import Leg, Outside, convert, exchange, move
 from sandbox.world.shelves import Record
@@ -36,6 +37,8 @@ class Purchase:
     payment_method: str | None = None
     description: str | None = None
     off_session: bool = False
+    shown: JsonObject = field(default_factory=dict)
+    """What the payment only carries: receipt_email, shipping, statement descriptors."""
     metadata: JsonObject = field(default_factory=dict)
 
 
@@ -79,6 +82,7 @@ def begin(world: World, purchase: Purchase) -> Record:
         on_behalf_of=purchase.on_behalf_of,
         transfer_data=_transfer_data(purchase),
         transfer_group=purchase.transfer_group,
+        **purchase.shown,
     )
     record = world.put(
         "payment_intent", purchase.owner, body, links=(purchase.customer,), purchase=purchase
@@ -92,7 +96,9 @@ def pay(world: World, purchase: Purchase) -> Record:
     return confirm(world, begin(world, purchase), purchase)
 
 
-def confirm(world: World, intent: Record, purchase: Purchase) -> Record:
+def confirm(
+    world: World, intent: Record, purchase: Purchase, *, authenticated: bool = False
+) -> Record:
     """Charge the payment method; raises Stripe's card error when it declines."""
     method = purchase.method
     if method.payment is PaymentFate.DECLINE:
@@ -100,6 +106,8 @@ def confirm(world: World, intent: Record, purchase: Purchase) -> Record:
     if method.payment is PaymentFate.NEEDS_AUTHENTICATION and purchase.off_session:
         code = "authentication_required"
         raise _decline(world, intent, code, code)
+    if method.payment is PaymentFate.NEEDS_AUTHENTICATION and not authenticated:
+        return _ask_to_authenticate(world, intent, purchase)
     charge = _charge(world, intent, purchase)
     with world.changing(intent, "payment_intent.succeeded") as body:
         body.update(
@@ -108,8 +116,33 @@ def confirm(world: World, intent: Record, purchase: Purchase) -> Record:
             latest_charge=charge.id,
             payment_method=purchase.payment_method,
             last_payment_error=None,
+            next_action=None,
+        )
+    complaint = _COMPLAINTS.get(method.payment)
+    if complaint is not None:
+        raise_dispute(world, charge, kind=complaint, reason="fraudulent")
+    return intent
+
+
+_COMPLAINTS = {PaymentFate.DISPUTE: Kind.CHARGEBACK, PaymentFate.INQUIRY: Kind.INQUIRY}
+
+
+def _ask_to_authenticate(world: World, intent: Record, purchase: Purchase) -> Record:
+    """On session the buyer is there and is asked; `authenticate` is the buyer's answer."""
+    with world.changing(intent, "payment_intent.requires_action") as body:
+        body.update(
+            status="requires_action",
+            payment_method=purchase.payment_method,
+            next_action={"type": "use_stripe_sdk", "use_stripe_sdk": {}},
         )
     return intent
+
+
+def authenticate(world: World, intent: Record) -> Record:
+    """The buyer has confirmed the payment with the bank."""
+    if intent.body["status"] != "requires_action":
+        raise invalid(f"PaymentIntent {intent.id} waits for no authentication.")
+    return confirm(world, intent, intent.hidden["purchase"], authenticated=True)
 
 
 def _decline(world: World, intent: Record, code: str, decline_code: str | None) -> ApiError:
@@ -197,6 +230,9 @@ def _charge(world: World, intent: Record, purchase: Purchase) -> Record:
     if purchase.destination is not None:
         _send_on(world, purchase, charge, available_on)
     world.emit("charge.succeeded", charge)
+    if purchase.method.payment is PaymentFate.BYPASS_PENDING:
+        # This money has no later moment at which Stripe would tell that it is available.
+        world.gained += [item for item in (purchase.owner, purchase.destination) if item]
     return charge
 
 
@@ -221,6 +257,7 @@ def _put_charge(
         payment_intent=intent.id,
         payment_method=purchase.payment_method,
         transfer_data=_transfer_data(purchase),
+        **{key: value for key, value in purchase.shown.items() if key in body},
         transfer_group=purchase.transfer_group
         or (f"group_{intent.id}" if purchase.destination else None),
     )

@@ -7,7 +7,7 @@ from calendar import monthrange
 from datetime import UTC, datetime
 
 from sandbox.errors import balance_insufficient, invalid
-from sandbox.shapes import JsonObject
+from sandbox.shapes import AccountId, JsonObject
 from sandbox.world.accounts import DAY, Interval, account_of, plan_payout_run
 from sandbox.world.agenda import Plan
 from sandbox.world.books import Party
@@ -27,7 +27,6 @@ def create(
     automatic: bool = False,
     metadata: JsonObject | None = None,
     description: str | None = None,
-    original: Record | None = None,
 ) -> Record:
     """Send available money to the bank; refuses more than there is."""
     owner = account.body["id"]
@@ -41,7 +40,6 @@ def create(
         )
     if not account.body["payouts_enabled"]:
         raise invalid("Payouts are not enabled on this account.", code="payouts_not_allowed")
-    bank = next(iter(world.shelves.of("bank_account", owner)), None)
     payout_id = world.new_id("po")
     (txn,) = move(
         world,
@@ -57,41 +55,40 @@ def create(
         ],
         [Outside(party=Party.BANKS, amount_minor=amount_minor, currency=currency)],
     )
-    arrival = (world.now() // DAY + ARRIVAL_DAYS) * DAY
-    body: JsonObject = {
-        "id": payout_id,
-        "object": "payout",
-        "amount": amount_minor,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "arrival_date": arrival,
-        "automatic": automatic,
-        "balance_transaction": txn.id,
-        "created": world.now(),
-        "currency": currency,
-        "description": "STRIPE PAYOUT" if automatic else description,
-        "destination": None if bank is None else bank.id,
-        "failure_balance_transaction": None,
-        "failure_code": None,
-        "failure_message": None,
-        "livemode": False,
-        "metadata": metadata or {},
-        "method": "standard",
-        "original_payout": None if original is None else original.id,
-        "payout_method": None,
-        "reconciliation_status": "in_progress" if automatic else "not_applicable",
-        "reversed_by": None,
-        "source_type": "card",
-        "statement_descriptor": None,
-        # An automatic payout can't be stopped any more; one made by hand can, for a while.
-        "status": "in_transit" if automatic else "pending",
-        "trace_id": None,
-        "type": "bank_account",
-    }
+    body = _body(
+        world,
+        payout_id,
+        owner,
+        amount_minor=amount_minor,
+        currency=currency,
+        balance_transaction=txn.id,
+    )
+    body.update(description=description, metadata=metadata or {})
+    if automatic:
+        body.update(
+            automatic=True,
+            description="STRIPE PAYOUT",
+            reconciliation_status="in_progress",
+            status="in_transit",
+        )
     record = world.put("payout", owner, body)
+    if automatic:
+        _settle_into(world, record, txn)
     world.emit("payout.created", record)
-    world.agenda.add(arrival, Plan.PAYOUT_ARRIVES, payout_id)
+    world.agenda.add(body["arrival_date"], Plan.PAYOUT_ARRIVES, payout_id)
     return record
+
+
+def _settle_into(world: World, payout: Record, own: Record) -> None:
+    """Note which transactions an automatic payout pays: those available since the last one."""
+    account = account_of(world, payout.owner)
+    paid: set[str] = account.hidden["paid_out"]
+    for record in world.shelves.of("balance_transaction", payout.owner):
+        body = record.body
+        due = body["status"] == "available" and body["currency"] == payout.body["currency"]
+        if due and record.id not in paid and record is not own:
+            paid.add(record.id)
+            record.hidden["payout"] = payout.id
 
 
 def arrive(world: World, payout: Record) -> None:
@@ -141,45 +138,96 @@ def reverse(world: World, payout: Record, metadata: JsonObject | None = None) ->
             f"Payout {payout.id} can't be reversed: it is {payout.body['status']}"
             f"{' and reversed already' if payout.body['reversed_by'] else ''}."
         )
-    undo_id = world.new_id("po")
+    body = payout.body
+    record = _undo(world, payout.owner, body["amount"], body["currency"], payout, metadata or {})
+    with world.changing(payout, "payout.updated") as changed:
+        changed["reversed_by"] = record.id
+    return record
+
+
+def _undo(
+    world: World,
+    owner: AccountId,
+    amount_minor: int,
+    currency: str,
+    original: Record | None,
+    metadata: JsonObject,
+) -> Record:
+    """Money from the bank to the balance: a payout with a negative amount."""
+    payout_id = world.new_id("po")
     (txn,) = move(
         world,
         [
             Leg(
-                owner=payout.owner,
-                amount_minor=payout.body["amount"],
-                currency=payout.body["currency"],
+                owner=owner,
+                amount_minor=amount_minor,
+                currency=currency,
                 type="payout",
-                source=undo_id,
+                source=payout_id,
                 category="payout_reversal",
             )
         ],
-        [
-            Outside(
-                party=Party.BANKS,
-                amount_minor=-payout.body["amount"],
-                currency=payout.body["currency"],
-            )
-        ],
+        [Outside(party=Party.BANKS, amount_minor=-amount_minor, currency=currency)],
     )
-    undo = {
-        **payout.body,
-        "id": undo_id,
-        "amount": -payout.body["amount"],
-        "automatic": False,
-        "balance_transaction": txn.id,
-        "created": world.now(),
-        "metadata": metadata or {},
-        "original_payout": payout.id,
-        "reconciliation_status": "not_applicable",
-        "status": "pending",
-    }
-    record = world.put("payout", payout.owner, undo)
+    body = _body(
+        world,
+        payout_id,
+        owner,
+        amount_minor=-amount_minor,
+        currency=currency,
+        balance_transaction=txn.id,
+    )
+    body.update(
+        automatic=original is None,
+        metadata=metadata,
+        original_payout=None if original is None else original.id,
+    )
+    record = world.put("payout", owner, body)
     world.emit("payout.created", record)
-    world.agenda.add(world.now() + ARRIVAL_DAYS * DAY, Plan.PAYOUT_ARRIVES, undo_id)
-    with world.changing(payout, "payout.updated") as body:
-        body["reversed_by"] = undo_id
+    world.agenda.add(body["arrival_date"], Plan.PAYOUT_ARRIVES, payout_id)
     return record
+
+
+def _body(
+    world: World,
+    payout_id: str,
+    owner: AccountId,
+    *,
+    amount_minor: int,
+    currency: str,
+    balance_transaction: str,
+) -> JsonObject:
+    bank = next(iter(world.shelves.of("bank_account", owner)), None)
+    return {
+        "id": payout_id,
+        "object": "payout",
+        "amount": amount_minor,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "arrival_date": (world.now() // DAY + ARRIVAL_DAYS) * DAY,
+        "automatic": False,
+        "balance_transaction": balance_transaction,
+        "created": world.now(),
+        "currency": currency,
+        "description": None,
+        "destination": None if bank is None else bank.id,
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "original_payout": None,
+        "payout_method": None,
+        "reconciliation_status": "not_applicable",
+        "reversed_by": None,
+        "source_type": "card",
+        "statement_descriptor": None,
+        # A payout made by hand can be stopped for a while, an automatic one can't.
+        "status": "pending",
+        "trace_id": None,
+        "type": "bank_account",
+    }
 
 
 def _back(world: World, payout: Record, kind: str) -> Record:
@@ -217,10 +265,27 @@ def drain(world: World, account: Record, *, automatic: bool) -> list[Record]:
     keep = account.hidden["minimum_balance"] or {}
     sent = []
     for currency in world.books.currencies(owner):
-        amount = world.books.available(owner, currency) - keep.get(currency, 0)
+        available = world.books.available(owner, currency)
+        if automatic and available < 0:
+            sent += _debit_bank(world, account, -available, currency)
+        amount = available - keep.get(currency, 0)
         if amount > 0:
             sent.append(create(world, account, amount, currency, automatic=automatic))
     return sent
+
+
+BANK_DEBITS = frozenset(
+    {"AU", "CA", "GB", "NZ", "US", "AT", "BE", "DE", "ES", "FR", "IE", "IT", "NL"}
+)
+"""Where Stripe may debit an account's bank for a negative balance."""
+
+
+def _debit_bank(world: World, account: Record, amount_minor: int, currency: str) -> list[Record]:
+    """Fill a negative balance from the account's bank, where that is switched on and possible."""
+    allowed = account.body["settings"]["payouts"]["debit_negative_balances"]
+    if not allowed or account.body["country"] not in BANK_DEBITS:
+        return []
+    return [_undo(world, account.body["id"], amount_minor, currency, None, {})]
 
 
 def _due_today(world: World, account: Record) -> bool:

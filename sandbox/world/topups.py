@@ -81,6 +81,38 @@ def arrive(world: World, topup: Record) -> None:
     )
     with world.changing(topup, "topup.succeeded") as body:
         body.update(status="succeeded", balance_transaction=txn.id)
+    world.gained.append(topup.owner)
+
+
+def fail(world: World, topup: Record, code: str = "insufficient_funds") -> None:
+    """The platform's bank refuses, also after the money was there."""
+    if topup.body["status"] not in ("pending", "succeeded"):
+        raise invalid(f"Topup {topup.id} is {topup.body['status']} already.")
+    if topup.body["status"] == "succeeded":
+        _take_back(world, topup)
+    with world.changing(topup, "topup.failed") as body:
+        body.update(
+            status="failed",
+            failure_code=code,
+            failure_message=f"The bank refused the debit ({code}).",
+        )
+
+
+def _take_back(world: World, topup: Record) -> None:
+    body = topup.body
+    move(
+        world,
+        [
+            Leg(
+                owner=topup.owner,
+                amount_minor=-body["amount"],
+                currency=body["currency"],
+                type="topup_reversal",
+                source=topup.id,
+            )
+        ],
+        [Outside(party=Party.BANKS, amount_minor=body["amount"], currency=body["currency"])],
+    )
 
 
 def cancel(world: World, topup: Record) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.errors import ApiError, balance_insufficient, invalid
 from sandbox.shapes import AccountId, JsonObject
-from sandbox.world.accounts import account_of, settlement_currency
+from sandbox.world.accounts import account_of, carries_losses, settlement_currency
 from sandbox.world.builders import build_charge, build_refund
 from sandbox.world.core import World
 from sandbox.world.fees import record_fee
@@ -173,8 +173,7 @@ def require_funds(
     available = world.books.available(owner, currency)
     if rest <= 0 or rest <= available:
         return
-    losses = account_of(world, owner).body["controller"].get("losses", {}).get("payments")
-    if world.switches.short is Short.NEGATIVE and losses == "application":
+    if world.switches.short is Short.NEGATIVE and carries_losses(world, owner):
         return
     raise ApiError(
         400,
@@ -295,6 +294,8 @@ def send(world: World, wish: Wish, charge: Record | None) -> Record:
     """A transfer by API: from what is available, or from one payment's money (`charge`)."""
     if wish.amount_minor < 1:
         raise invalid("This value must be greater than or equal to 1.", param="amount")
+    if not world.is_platform(wish.sender):
+        _check_account_debit(world, wish)
     if charge is None:
         available = world.books.available(wish.sender, wish.currency)
         if wish.amount_minor > available:
@@ -313,6 +314,8 @@ def send(world: World, wish: Wish, charge: Record | None) -> Record:
             param="amount",
         )
     _, due = world.books.lot_pending(charge.id)
+    if charge.body["transfer_group"] is None:
+        charge.body["transfer_group"] = f"group_{charge.id}"
     return make(
         world,
         replace(
@@ -323,3 +326,22 @@ def send(world: World, wish: Wish, charge: Record | None) -> Record:
             transfer_group=wish.transfer_group or charge.body["transfer_group"],
         ),
     )
+
+
+def _check_account_debit(world: World, wish: Wish) -> None:
+    """A platform may debit a connected account only where it carries its losses.
+
+    Documentation: "Debit connected accounts".
+    """
+    account = account_of(world, wish.sender)
+    if not carries_losses(world, wish.sender):
+        raise invalid(
+            f"Account {account.id} can't be debited: the platform isn't liable for its losses."
+        )
+    if wish.currency != account.body["default_currency"]:
+        raise invalid(
+            f"Account {account.id} can only be debited in {account.body['default_currency']}.",
+            param="currency",
+        )
+    if account.body["country"] != account_of(world, world.platform).body["country"]:
+        raise invalid(f"Account {account.id} is in another region than its platform.")

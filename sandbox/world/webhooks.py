@@ -3,7 +3,7 @@
 It decides who is told and may not send anything.
 """
 
-from sandbox.errors import invalid
+from sandbox.errors import invalid, missing
 from sandbox.shapes import JsonObject
 from sandbox.world.core import API_VERSION, World
 from sandbox.world.ids import token
@@ -64,10 +64,13 @@ def audience(world: World, event: Record) -> list[Record]:
 
 def resend(world: World, event: Record, endpoint_id: str | None) -> None:
     """Deliver an event again to one endpoint, or to all it is for."""
-    for endpoint in audience(world, event):
-        if endpoint_id in (None, endpoint.id):
-            for listener in world.resend_listeners:
-                listener(event, endpoint)
+    endpoint = None
+    if endpoint_id is not None:
+        endpoint = world.shelves.owned("webhook_endpoint", world.platform, endpoint_id)
+        if endpoint is None:
+            raise missing("webhook_endpoint", endpoint_id, in_path=False, param="webhook_endpoint")
+    for reteller in world.retellers:
+        reteller(event, endpoint)
 
 
 def _wants(endpoint: Record, event_type: str) -> bool:

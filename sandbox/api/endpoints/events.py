@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from sandbox.api.call import Call
 from sandbox.api.params import ParamError
 from sandbox.errors import invalid
-from sandbox.shapes import JsonObject
+from sandbox.shapes import AccountId, JsonObject
 from sandbox.world import webhooks
 from sandbox.world.accounts import DAY
 from sandbox.world.shelves import Record
@@ -46,7 +46,10 @@ def event_list(call: Call) -> JsonObject:
 
 def event_retry(call: Call) -> JsonObject:
     """Deliver an event once more, as the CLI's `events resend` asks."""
-    record = call.record("event")
+    account = call.params.text("account")
+    # The CLI names the connected account as a parameter, other callers by the header.
+    owner = AccountId(account) if account and call.world.is_platform(call.owner) else call.owner
+    record = call.record("event", owner=owner)
     webhooks.resend(call.world, record, call.params.text("webhook_endpoint"))
     return call.answer(record)
 

@@ -50,6 +50,7 @@ def intent_create(call: Call) -> JsonObject:
         description=params.text("description"),
         off_session=params.text("off_session") not in (None, "false"),
         metadata=params.metadata(),
+        shown=_shown(params),
     )
     confirming = params.boolean("confirm")
     record = payments.begin(call.world, purchase)
@@ -118,6 +119,29 @@ def intent_update(call: Call) -> JsonObject:
     return change_metadata(call, record)
 
 
+def _shown(params: Params) -> JsonObject:
+    """What a payment only carries. What would change its course and isn't done here is refused."""
+    if params.text("capture_method") == "manual" or not params.boolean("capture", default=True):
+        raise invalid("The sandbox captures payments at once.", param="capture_method")
+    if params.text("confirmation_method") == "manual":
+        raise invalid("The sandbox confirms automatically.", param="confirmation_method")
+    shown: JsonObject = {
+        key: value
+        for key in (
+            "receipt_email",
+            "setup_future_usage",
+            "statement_descriptor",
+            "statement_descriptor_suffix",
+        )
+        if (value := params.text(key)) is not None
+    }
+    if shipping := params.nested("shipping").values:
+        shown["shipping"] = shipping
+    if params.nested("automatic_payment_methods").boolean("enabled"):
+        shown["automatic_payment_methods"] = {"enabled": True}
+    return shown
+
+
 def _destination(call: Call, transfer_data: Params) -> AccountId | None:
     account_id = transfer_data.text("destination")
     if account_id is None:
@@ -167,6 +191,7 @@ def charge_create(call: Call) -> JsonObject:
         customer=params.text("customer"),
         description=params.text("description"),
         metadata=params.metadata(),
+        shown=_shown(params),
     )
     made = payments.charge_alone(call.world, purchase)
     return call.answer(made)
@@ -262,6 +287,31 @@ def dispute_list(call: Call) -> JsonObject:
     }
     return call.answer_list(
         call.world.shelves.of("dispute", call.owner),
+        lambda record: all(record.body[key] == value for key, value in filters.items()),
+    )
+
+
+def dispute_update(call: Call) -> JsonObject:
+    """Answer a dispute with evidence, and submit it unless told not to."""
+    record, params = call.record("dispute"), call.params
+    evidence = params.nested("evidence", record.body["evidence"]).values
+    if evidence:
+        disputes.answer(call.world, record, evidence, submit=params.boolean("submit", default=True))
+    return change_metadata(call, record)
+
+
+def warning(call: Call) -> JsonObject:
+    """An early fraud warning."""
+    return call.answer(call.record("radar.early_fraud_warning"))
+
+
+def warning_list(call: Call) -> JsonObject:
+    """Early fraud warnings, by charge or PaymentIntent."""
+    filters = {
+        key: value for key in ("charge", "payment_intent") if (value := call.params.text(key))
+    }
+    return call.answer_list(
+        call.world.shelves.of("radar.early_fraud_warning", call.owner),
         lambda record: all(record.body[key] == value for key, value in filters.items()),
     )
 

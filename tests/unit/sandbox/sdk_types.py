@@ -94,6 +94,7 @@ def _top_level(module: str, name: str) -> Scope:
     return _top_level(*_imports(module)[name])
 
 
+@cache
 def _fields(scope: Scope) -> dict[str, tuple[ast.expr, Scope]]:
     """The fields of a class with the scope to read their annotations in."""
     return {
@@ -195,6 +196,7 @@ def _named(value: Any, name: str, scope: Scope, path: str) -> list[str]:
     return list(_object(value, _lookup(name, scope), path))
 
 
+@cache
 def _lookup(name: str, scope: Scope) -> Scope:
     for depth in range(len(scope.classes), 0, -1):
         for node in scope.classes[depth - 1].body:
@@ -206,12 +208,13 @@ def _lookup(name: str, scope: Scope) -> Scope:
     return _top_level(*_imports(scope.module)[name])
 
 
-def _literals(annotation: ast.expr) -> set[Any]:
-    return {
+@cache
+def _literals(annotation: ast.expr) -> frozenset[Any]:
+    return frozenset(
         node.value
         for node in ast.walk(annotation)
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bool | int)
-    }
+    )
 
 
 # An annotation that isn't here raises KeyError: a new SDK then needs a look at this file.

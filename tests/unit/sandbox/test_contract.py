@@ -31,6 +31,7 @@ KINDS = frozenset(
         "payment_intent",
         "payment_method",
         "payout",
+        "radar.early_fraud_warning",
         "refund",
         "topup",
         "transfer",
@@ -82,6 +83,7 @@ def test_the_story_leaves_no_kind_out(world: InProcessSandbox) -> None:
         and node.func.attr == "put"
         and node.args
         and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
     }
     assert put == KINDS
 

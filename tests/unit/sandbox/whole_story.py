@@ -25,7 +25,7 @@ def told() -> InProcessSandbox:
     _payouts(sandbox, client, connected)
     _refund_fates(sandbox, client)
     _disputes(sandbox, client)
-    _customers(client)
+    _customers(sandbox, client)
     _topups(sandbox, client)
     _endpoints(client)
     sandbox.control("POST", "clock", {"advance": 50 * DAY})
@@ -155,6 +155,10 @@ def _disputes(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
         dispute = sandbox.control(
             "POST", "disputes", {"charge": made["charge"]["id"], "kind": kind}
         )
+        sandbox.control("POST", "early_fraud_warnings", {"charge": made["charge"]["id"]})
+        client.v1.disputes.update(
+            dispute["id"], {"evidence": {"product_description": "a book"}, "submit": end == "won"}
+        )
         if end == "escalate":
             sandbox.control("POST", f"disputes/{dispute['id']}/escalate")
         elif end == "lost":
@@ -163,7 +167,7 @@ def _disputes(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
             sandbox.control("POST", f"disputes/{dispute['id']}/close", {"status": end})
 
 
-def _customers(client: stripe.StripeClient) -> None:
+def _customers(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
     customer = client.v1.customers.create(
         {"email": "buyer@example.com", "payment_method": "pm_card_visa"}
     )
@@ -184,6 +188,21 @@ def _customers(client: stripe.StripeClient) -> None:
         with pytest.raises(stripe.CardError):
             client.v1.payment_intents.create(off_session)
         client.v1.payment_methods.detach(method.id)
+    asked = client.v1.payment_intents.create(
+        {
+            "amount": 900,
+            "currency": "usd",
+            "confirm": True,
+            "payment_method": "pm_card_authenticationRequired",
+            "receipt_email": "buyer@example.com",
+            "shipping": {"name": "A buyer", "address": {"line1": "1 Street", "country": "US"}},
+        }
+    )
+    sandbox.control("POST", f"payment_intents/{asked.id}/authenticate")
+    for name in ("pm_card_createDispute", "pm_card_createDisputeInquiry"):
+        client.v1.payment_intents.create(
+            {"amount": 900, "currency": "usd", "confirm": True, "payment_method": name}
+        )
     left = client.v1.payment_intents.create({"amount": 100, "currency": "usd"})
     client.v1.payment_intents.cancel(left.id, {"cancellation_reason": "abandoned"})
     client.v1.customers.delete(client.v1.customers.create().id)
@@ -194,6 +213,8 @@ def _topups(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
         client.v1.topups.create({"amount": amount, "currency": "usd"}) for amount in (500, 600)
     )
     client.v1.topups.cancel(first.id)
+    third = client.v1.topups.create({"amount": 700, "currency": "usd"})
+    sandbox.control("POST", f"topups/{third.id}/fail")
     sandbox.control("POST", "clock", {"advance": 2 * DAY})
     assert client.v1.topups.retrieve(second.id).status == "succeeded"
 
