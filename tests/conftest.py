@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.databases import PostgresDatabases, SqliteTemplate
 from tests.support.postgres import PostgresServer, PostgresUnavailableError, running_server
 
 # On a busy machine an example may be slow without being wrong; pytest's own timeout ends a hang.
-settings.register_profile("sluice", deadline=None, print_blob=True)
+settings.register_profile(
+    "sluice", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("sluice")
 
 # Set by .ci/run: a run that is meant to prove something must not pass by leaving PostgreSQL out.
