@@ -3,24 +3,10 @@
 It may not build the application or know a route. Figures behind the choices: docs/performance.md.
 """
 
-import socket
-import struct
-from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from runtime.logs import DropStalledClients, json_formatter
 from runtime.settings import load_settings
-
-
-class _Listener(Protocol):
-    sock: socket.socket
-
-
-class _Server(Protocol):
-    """What we use of gunicorn's arbiter, which has no types."""
-
-    LISTENERS: Sequence[_Listener]
-
 
 _settings: Final = load_settings()
 
@@ -29,11 +15,10 @@ bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
 
 # Threads, because a delivery waits for the disk and shares that wait with the others; many, because
-# a client that stalls in the middle of its request occupies one until RECEIVE_TIMEOUT_SECONDS.
-worker_class = "gthread"
+# a client that stalls in the middle of its request occupies one for a few seconds.
+worker_class = "runtime.gunicorn_worker.StallProofWorker"
 threads = 128
 worker_connections = 1000
-RECEIVE_TIMEOUT_SECONDS: Final = 5
 
 # Each process opens its own database connections: one that is shared over a fork breaks both.
 preload_app = False
@@ -70,14 +55,3 @@ logconfig_dict = {
         "gunicorn.access": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
     },
 }
-
-
-def when_ready(server: _Server) -> None:
-    """Give every connection a time limit for what it sends.
-
-    gunicorn's threads wait for the rest of a request without one: as many stalled clients as there
-    are threads would close the door. Accepted sockets inherit the option from the listener.
-    """
-    limit = struct.pack("ll", RECEIVE_TIMEOUT_SECONDS, 0)
-    for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
