@@ -180,6 +180,18 @@ def test_workers_in_several_processes_share_the_events_out(
     assert sorted(event for output in outputs for event in output) == events
 
 
+def test_a_worker_does_not_wait_for_a_claim_that_is_not_committed_yet(postgres_url: str) -> None:
+    ann, bob = Database(postgres_url), Database(postgres_url)
+    record(ann, "evt_1", "evt_2")
+    with ann.unit_of_work() as unit:
+        first = claim_due_events(unit, worker="ann", now=NOON, limit=1, lease=LEASE)
+        # Waiting for the row would end in the lock timeout.
+        second = claim(bob, "bob")
+    assert [one.event for one in (*first, *second)] == ["evt_1", "evt_2"]
+    ann.dispose()
+    bob.dispose()
+
+
 PLANS = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}
 FILL = {
     "sqlite": """
