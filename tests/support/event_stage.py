@@ -149,7 +149,7 @@ class EventStage:
         self.fault(fault, "/v1/refunds", method="POST")
         with self.database.unit_of_work() as unit:
             mark_due(unit, lane_of(account), self.now(), "test")
-        assert run_due_lane(self.services)
+        self.run()
         assert self.amounts(request) == {Bucket.RELEASING: row.amount_minor}
         with self.database.reading() as unit:
             return AttemptId(attempts_of(unit, request)[-1].id)

@@ -17,6 +17,7 @@ from store.event_claims import (
     claim_due_events,
     fail_event,
     finish_event,
+    postpone_event,
     requeue_event,
 )
 from store.inbox import KEEP, event_attempts, get_event, prune, record_deliveries
@@ -281,3 +282,29 @@ def test_pruning_walks_the_index_of_finished_events(database: Database) -> None:
     plan = plan_of(database, lambda unit: prune(unit, NOON + KEEP))
     assert "ix_inbox_event_finished" in plan
     assert "SCAN" not in plan
+
+
+def test_a_claim_given_back_is_due_when_said_and_counts_for_nothing(database: Database) -> None:
+    record(database, "evt_1")
+    for _ in range(3):
+        (held,) = claim(database)
+        assert held.attempts == 1
+        with database.unit_of_work() as unit:
+            postpone_event(unit, held, until=NOON, note="Stripe can't be asked.")
+    (held,) = claim(database)
+    with database.unit_of_work() as unit:
+        postpone_event(unit, held, until=NOON + 60 * SECOND, note=None)
+    assert claim(database, after=59 * SECOND) == []
+    assert [one.attempts for one in claim(database, after=60 * SECOND)] == [1]
+    with database.reading() as unit:
+        assert event_attempts(unit, EVENT) == []
+
+
+def test_a_claim_lost_to_another_worker_cannot_be_given_back(database: Database) -> None:
+    record(database, "evt_1")
+    (late,) = claim(database, "ann")
+    (current,) = claim(database, "bob", LEASE)
+    with pytest.raises(LeaseLostError), database.unit_of_work() as unit:
+        postpone_event(unit, late, until=NOON, note=None)
+    with database.unit_of_work() as unit:
+        finish_event(unit, current, now=NOON + LEASE, state=InboxState.DONE)
