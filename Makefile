@@ -11,7 +11,7 @@ venv: ## Create .venv from the pinned requirements, or reuse it
 	@PYTHON="$(PYTHON)" ./.ci/venv
 
 demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
-	@$(BIN)/sluice demo
+	@$(BIN)/sluice demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(ARGS)

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from gateway.client import StripeGateway
 from handlers.services import Services
@@ -17,6 +18,10 @@ from runtime.settings import Settings
 from store.database import Database
 from store.installation import pin_platform
 from store.migrate import current_heads_match
+from store.tables.requests import Mode
+
+MODE: Final = Mode.LIVE
+"""Requests made here may move money."""
 
 
 class NotMigratedError(SluiceError):
@@ -61,8 +66,23 @@ def open_services(
             database=database,
             gateway=gateway,
             worker=worker or worker_name(),
+            mode=MODE,
             stopping=stopping,
         )
+
+
+@contextmanager
+def open_desk(settings: Settings) -> Iterator[Services]:
+    """Yield what a person's action needs. Stripe is asked nothing: people must be able to cancel
+    and close while it is away.
+
+    Raise `SettingsError` or `NotMigratedError`.
+    """
+    with (
+        open_database(settings) as database,
+        StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
+    ):
+        yield Services(database=database, gateway=gateway, worker=worker_name(), mode=MODE)
 
 
 def worker_name() -> str:

@@ -4,6 +4,7 @@ It may not open or start anything; and nothing else reads the environment.
 """
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -97,3 +98,17 @@ def load_settings() -> Settings:
         )
         # `from None`: the original repeats values, keys among them.
         raise SettingsError(f"{problems}. Correct it {_WHERE}.") from None
+
+
+def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment for a child that is to have these settings and no others.
+
+    Variables that are no settings of ours (`PATH`, a locale, a proxy) are passed on.
+    """
+    ours = {name.upper() for name in Settings.model_fields}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() not in ours and not name.upper().startswith("SLUICE_")
+    }
+    return {**kept, **settings}

@@ -1,0 +1,85 @@
+"""What a refund request would become if it were made now: the same object, nothing recorded.
+
+It may not write a row; intake decides again when the wish really comes.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from handlers.assess import Assessment, assess
+from handlers.services import Services
+from handlers.view import DecisionView, NeedView, RequestView
+from refunds.decision import Outcome
+from refunds.errors import RequestOpenError
+from refunds.lifecycle import Bucket
+from refunds.wish import Wish, check_wish
+from store.charges import open_requests
+
+_KEY: Final = "preview"
+"""Stands for the idempotency key, which a preview has no use for."""
+
+_BUCKETS: Final = {
+    Outcome.RELEASE: Bucket.REQUESTED,
+    Outcome.HOLD: Bucket.HELD,
+    Outcome.REVIEW: Bucket.REVIEW,
+    Outcome.REJECT: Bucket.REJECTED,
+}
+"""Where intake would put the amount."""
+
+
+def preview(services: Services, wish: Wish) -> RequestView:
+    """Return the request as intake would record it now, without an id.
+
+    Raise what intake raises for a wish that can't be recorded, and the gateway's `UnavailableError`
+    where Stripe could not be asked.
+    """
+    check_wish(wish, _KEY)
+    assessment = assess(services, wish)
+    charge = assessment.charge
+    with services.database.reading() as unit:
+        others = open_requests(unit, charge.charge)
+    if others and not wish.additional:
+        raise RequestOpenError(charge.charge, others[0].id)
+    return _view(services, wish, assessment, services.clock())
+
+
+def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime) -> RequestView:
+    charge, evaluation = assessment.charge, assessment.evaluation
+    decision, need = evaluation.decision, evaluation.need
+    bucket = _BUCKETS[decision.outcome]
+    return RequestView(
+        id=None,
+        object="refund_request",
+        created=int(now.timestamp()),
+        status=bucket,
+        livemode=charge.livemode,
+        mode=services.mode,
+        payment_intent=charge.payment_intent,
+        charge=charge.charge,
+        charge_type=charge.charge_type,
+        account=charge.account,
+        amount=assessment.amount.amount_minor,
+        currency=assessment.amount.currency,
+        amounts={str(bucket): assessment.amount.amount_minor},
+        released_amount=0,
+        refunds=[],
+        need=None
+        if need is None
+        else NeedView(
+            amount=need.amount_minor, currency=need.currency, fx_buffer=need.fx_buffer_minor
+        ),
+        spendable=evaluation.spendable_minor,
+        shortfall=evaluation.shortfall_minor,
+        decision=DecisionView(
+            outcome=decision.outcome,
+            rule=decision.rule,
+            why=decision.why,
+            at=int(now.timestamp()),
+        ),
+        next_steps=list(decision.next_steps),
+        deadline=int((now + services.policy.hold_for).timestamp()),
+        eta=None,
+        eta_confidence=None,
+        reason=wish.reason,
+        metadata=dict(wish.metadata),
+    )

@@ -1,0 +1,182 @@
+"""`sluice status`: one look at the installation, and what in it needs somebody.
+
+It may not repair anything or ask Stripe.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import click
+from rich.text import Text
+
+from refunds.clock import utc_now
+from refunds.facts import PlatformFacts
+from refunds.lifecycle import Status
+from refunds.money import Money
+from runtime.bootstrap import MODE, open_database
+from runtime.commands.arguments import json_option
+from runtime.display import coloured, facts, moment, money, print_json, span, stdout, table
+from runtime.health import WORKER_SILENT_AFTER
+from runtime.settings import load_settings
+from store.chores import list_chores
+from store.database import Unit
+from store.inbox import InboxCounts, counts
+from store.installation import pinned_platform
+from store.lanes import open_circuits
+from store.reports import counts_by_status, held_sums
+from store.tables.inbox import InboxState
+from store.tables.installation import Chore
+from store.tables.lanes import CircuitRow
+from store.workers import live_workers
+
+LAG_WORTH_A_LOOK: Final = timedelta(minutes=1)
+"""An event that waits longer than this means that the workers are away or can't keep up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """The installation at one moment."""
+
+    at: datetime
+    platform: PlatformFacts | None
+    inbox: InboxCounts
+    workers: int
+    chores: Sequence[Chore]
+    held: Sequence[Money]
+    requests: Mapping[Status, int]
+    circuits: Sequence[CircuitRow]
+
+    @property
+    def lag(self) -> timedelta:
+        """How long the oldest event has waited."""
+        oldest = self.inbox.oldest_pending
+        return timedelta(0) if oldest is None else max(timedelta(0), self.at - oldest)
+
+    def problems(self) -> list[str]:
+        """What is wrong, each with what to do."""
+        found = []
+        dead = self.inbox.by_state[InboxState.DEAD]
+        if not self.workers:
+            found.append("No worker is alive: nothing is released. Run: sluice worker")
+        if self.lag > LAG_WORTH_A_LOOK:
+            found.append(
+                f"The oldest event has waited {span(self.lag)}: run a worker, or one more."
+            )
+        if dead:
+            found.append(f"{dead} dead letters wait for a person: sluice events list --state dead")
+        found += [
+            f"Stripe is not asked ({row.scope}: {row.last_trouble}) before "
+            f"{moment(row.open_until)}, when it is tried again."
+            for row in self.circuits
+        ]
+        return found
+
+
+@click.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Show how the installation stands, and what needs somebody.
+
+    Exits with 1 if something is wrong: no worker alive, dead letters, an inbox that lags, Stripe
+    not reachable. Requests in review wait for a person, which is no fault.
+    """
+    with open_database(load_settings()) as database, database.reading() as unit:
+        picture = _look(unit, utc_now())
+    problems = picture.problems()
+    if as_json:
+        print_json(_object(picture, problems))
+    else:
+        _print(picture, problems)
+    click.get_current_context().exit(1 if problems else 0)
+
+
+def _look(unit: Unit, now: datetime) -> _Picture:
+    return _Picture(
+        at=now,
+        platform=pinned_platform(unit),
+        inbox=counts(unit),
+        workers=live_workers(unit, now, within=WORKER_SILENT_AFTER),
+        chores=list_chores(unit),
+        held=held_sums(unit),
+        requests=counts_by_status(unit),
+        circuits=open_circuits(unit, now),
+    )
+
+
+def _object(picture: _Picture, problems: list[str]) -> dict[str, object]:
+    platform = picture.platform
+    return {
+        "object": "status",
+        "mode": MODE,
+        "platform": None
+        if platform is None
+        else {"account": platform.account, "livemode": platform.livemode},
+        "workers": picture.workers,
+        "inbox": {
+            **{str(state): count for state, count in picture.inbox.by_state.items()},
+            "lag_seconds": int(picture.lag.total_seconds()),
+        },
+        "requests": {str(status): count for status, count in picture.requests.items()},
+        "held": [{"amount": sum_.amount_minor, "currency": sum_.currency} for sum_ in picture.held],
+        "circuits": [
+            {
+                "scope": row.scope,
+                "trouble": row.last_trouble,
+                "open_until": None if row.open_until is None else int(row.open_until.timestamp()),
+            }
+            for row in picture.circuits
+        ],
+        "chores": [
+            {
+                "name": row.name,
+                "finished": None if row.finished_at is None else int(row.finished_at.timestamp()),
+                "note": row.note,
+            }
+            for row in picture.chores
+        ],
+        "problems": problems,
+    }
+
+
+def _print(picture: _Picture, problems: list[str]) -> None:
+    console = stdout()
+    platform, inbox = picture.platform, picture.inbox
+    whose = (
+        "not known yet: the first worker asks Stripe"
+        if platform is None
+        else f"{platform.account} ({'live' if platform.livemode else 'test'} mode)"
+    )
+    lag = f", the oldest for {span(picture.lag)}" if inbox.oldest_pending else ""
+    console.print(
+        facts(
+            "Sluice",
+            [
+                ("mode", MODE),
+                ("platform", whose),
+                ("workers alive", picture.workers),
+                ("events waiting", f"{inbox.by_state[InboxState.PENDING]}{lag}"),
+                ("dead letters", inbox.by_state[InboxState.DEAD]),
+                ("on hold", ", ".join(map(_sum, picture.held)) or "nothing"),
+                ("in review", f"{picture.requests[Status.REVIEW]} wait for a person"),
+            ],
+        )
+    )
+    present = [(coloured(s), count) for s, count in picture.requests.items() if count]
+    if present:
+        console.print()
+        console.print(table("Refund requests", ("status", "how many"), present))
+    if picture.chores:
+        console.print()
+        rows = [(row.name, moment(row.finished_at), row.note or "") for row in picture.chores]
+        console.print(table("By the clock", ("chore", "last done", "result"), rows))
+    console.print()
+    for problem in problems:
+        console.print(Text("! ", style="bold red") + Text(problem))
+    if not problems:
+        console.print(Text("Nothing is wrong.", style="green"))
+
+
+def _sum(held: Money) -> str:
+    return money(held.amount_minor, held.currency)
