@@ -43,7 +43,10 @@ _NEXT: Final[tuple[tuple[type[SluiceError], str], ...]] = (
 _DENIED: Final = (
     "Check STRIPE_API_KEY: Stripe does not accept it (revoked, mistyped or restricted)."
 )
-_AWAY: Final = "Stripe is away or unwell: try again in a moment, or see https://status.stripe.com"
+_AWAY: Final = (
+    "Try again in a moment, or see https://status.stripe.com (with STRIPE_API_BASE set: is what it "
+    "names running?)"
+)
 
 _OURS_OR_STRIPES: Final = (DatabaseUnavailableError, ReadError)
 
@@ -80,7 +83,9 @@ def failure_of(error: SluiceError, context: click.Context) -> Failure:
     """
     as_json = bool(context.meta.get(AS_JSON))
     return Failure(
-        str(error), hint=_next_step(error), error=error_object(error) if as_json else None
+        _what_happened(error),
+        hint=_next_step(error),
+        error=error_object(error) if as_json else None,
     )
 
 
@@ -89,9 +94,15 @@ def error_object(error: SluiceError) -> dict[str, str | None]:
     return {
         "type": _type_of(error),
         "code": _code_of(error),
-        "message": str(error),
+        "message": _what_happened(error),
         "param": error.param if isinstance(error, WishError) else None,
     }
+
+
+def _what_happened(error: SluiceError) -> str:
+    if isinstance(error, UnavailableError):
+        return f"Stripe could not be asked: {error}"
+    return str(error)
 
 
 def _next_step(error: SluiceError) -> str | None:

@@ -167,7 +167,7 @@ def _act(action: Action, request: RequestId, note: str, *, as_json: bool) -> Non
         print_json(view)
         return
     stderr().print(Text(_DONE[action]))
-    stdout().print(render_request(view))
+    stdout().print(render_request(view, with_steps=False))
 
 
 _DONE = {

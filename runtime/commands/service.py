@@ -140,7 +140,7 @@ def worker(*, once: bool) -> None:
             made.stop()
         if once:
             done = made.run_once()
-            stdout().print(Text(f"Nothing is due any more; {done} rounds of work were done."))
+            stdout().print(Text(f"Nothing is due any more (rounds of work done: {done})."))
             return
         if not made.run():
             raise Failure(

@@ -5,12 +5,14 @@ It may not decide or change anything; every line is a stored row.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from handlers.view import RequestView, view_request
 from refunds.ids import RequestId
+from refunds.lifecycle import Status
 from runtime.display import NOTHING, coloured, facts, moment, money, table
 from store.attempts import attempts_of, calls_of, steps_of
 from store.database import Unit
@@ -22,7 +24,7 @@ from store.tables.attempts import AttemptStep, ReleaseAttempt, StepCallRow
 from store.tables.installation import OperatorAction
 from store.tables.ledger import LedgerEntry
 from store.tables.observations import Refund
-from store.tables.requests import EvaluationRow, Waiver
+from store.tables.requests import EvaluationRow, Mode, Waiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +74,18 @@ def load_story(unit: Unit, request: RequestId) -> Story:
     )
 
 
-def render_request(view: RequestView, *extra: tuple[str, str]) -> RenderableType:
+_STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
+"""Statuses in which the latest decision still says what can be done; later it is history."""
+
+
+def render_request(
+    view: RequestView, *extra: tuple[str, str], with_steps: bool = True
+) -> RenderableType:
     """Return the request as it stands: what it is, what was decided, why, what a person can do."""
     need, decision = view["need"], view["decision"]
     need_currency = None if need is None else need["currency"]
     buffer = need["fx_buffer"] if need else 0
+    steps = view["next_steps"] if with_steps and view["status"] in _STANDS_STILL else []
     decided = "Stripe could not be asked yet; it is decided as soon as it can be"
     return facts(
         view["id"] or "Preview: nothing is recorded",
@@ -96,12 +105,13 @@ def render_request(view: RequestView, *extra: tuple[str, str]) -> RenderableType
             ("shortfall", None if need is None else money(view["shortfall"], need_currency)),
             ("why", decided if decision is None else decision["why"]),
             ("rule", None if decision is None else f"{decision['rule']} → {decision['outcome']}"),
-            *(("next step", step) for step in view["next_steps"]),
+            *(("next step", step) for step in steps),
             ("refunds", ", ".join(view["refunds"]) or None),
             ("deadline", None if view["deadline"] is None else moment(view["deadline"])),
             ("reason", view["reason"]),
             *((f"metadata {name}", value) for name, value in view["metadata"].items()),
-            ("mode", view["mode"] if view["livemode"] else f"{view['mode']}, Stripe test mode"),
+            ("mode", None if view["mode"] == Mode.LIVE else "shadow: decided, never sent"),
+            ("Stripe", "live mode" if view["livemode"] else "test mode"),
             ("created", moment(view["created"])),
             *extra,
         ],
@@ -164,7 +174,7 @@ def _attempts(story: Story) -> RenderableType | None:
             )
         for call in tried.calls:
             status = f"HTTP {call.http_status}" if call.http_status else "no answer"
-            at_stripe = f", Stripe's {call.stripe_request}" if call.stripe_request else ""
+            at_stripe = f", request {call.stripe_request}" if call.stripe_request else ""
             words = f": {call.message}" if call.message else ""
             rows.append(
                 (
