@@ -3,6 +3,7 @@
 It only tells the story; tests look at what it leaves behind.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,30 +12,35 @@ import stripe
 from sandbox.inprocess import InProcessSandbox
 
 DAY = 86_400
+Control = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 
 
 def told() -> InProcessSandbox:
-    """A sandbox in which everything has happened at least once."""
+    """A sandbox in this process in which everything has happened at least once."""
     sandbox = InProcessSandbox(seed=3)
-    client = sandbox.client()
-    sandbox.control("POST", "accounts/platform/balance", {"available": 500_000})
-    connected = _accounts(sandbox, client)
-    _destination(sandbox, client, connected)
-    _direct(sandbox, client, connected)
-    _transfers(client, connected)
-    _payouts(sandbox, client, connected)
-    _refund_fates(sandbox, client)
-    _disputes(sandbox, client)
-    _customers(sandbox, client)
-    _topups(sandbox, client)
-    _endpoints(client)
-    sandbox.control("POST", "clock", {"advance": 50 * DAY})
-    gone = sandbox.control("POST", "accounts", {})["id"]
-    sandbox.control("POST", f"accounts/{gone}/deauthorize")
+    tell(sandbox.client(), sandbox.control)
     return sandbox
 
 
-def _accounts(sandbox: InProcessSandbox, client: stripe.StripeClient) -> str:
+def tell(client: stripe.StripeClient, control: Control) -> None:
+    """Let everything happen, by the API and by control verbs."""
+    control("POST", "accounts/platform/balance", {"available": 500_000})
+    connected = _accounts(control, client)
+    _destination(control, client, connected)
+    _direct(control, client, connected)
+    _transfers(client, connected)
+    _payouts(control, client, connected)
+    _refund_fates(control, client)
+    _disputes(control, client)
+    _customers(control, client)
+    _topups(control, client)
+    _endpoints(client)
+    control("POST", "clock", {"advance": 50 * DAY})
+    gone = control("POST", "accounts", {})["id"]
+    control("POST", f"accounts/{gone}/deauthorize", {})
+
+
+def _accounts(control: Control, client: stripe.StripeClient) -> str:
     client.v1.accounts.create(
         {
             "type": "express",
@@ -48,7 +54,7 @@ def _accounts(sandbox: InProcessSandbox, client: stripe.StripeClient) -> str:
         {"country": "US", "controller": {"losses": {"payments": "application"}}}
     ).id
     client.v1.accounts.update(account, {"metadata": {"risk": "high"}})
-    sandbox.control("POST", "accounts", {"losses": "stripe", "payouts": "weekly"})
+    control("POST", "accounts", {"losses": "stripe", "payouts": "weekly"})
     payouts: Any = {
         "minimum_balance_by_currency": {"usd": 1500},
         "schedule": {"interval": "monthly", "monthly_payout_days": [1, 15]},
@@ -64,11 +70,11 @@ def _accounts(sandbox: InProcessSandbox, client: stripe.StripeClient) -> str:
     return account
 
 
-def _destination(sandbox: InProcessSandbox, client: stripe.StripeClient, account: str) -> None:
+def _destination(control: Control, client: stripe.StripeClient, account: str) -> None:
     for more in ({"application_fee_amount": 500}, {"transfer_amount": 4000}):
         wish = {"charge_type": "destination", "account": account, "amount": 5000, **more}
-        made = sandbox.control("POST", "payments", wish)
-        sandbox.control("POST", f"accounts/{account}/earn", {"amount": 1000})
+        made = control("POST", "payments", wish)
+        control("POST", f"accounts/{account}/earn", {"amount": 1000})
         back: Any = {
             "charge": made["charge"]["id"],
             "amount": 1000,
@@ -81,12 +87,12 @@ def _destination(sandbox: InProcessSandbox, client: stripe.StripeClient, account
         client.v1.charges.update(made["charge"]["id"], {"description": "a book"})
         client.v1.transfers.update(made["transfer"]["id"], {"metadata": {"a": "b"}})
     pending = {"charge_type": "destination", "account": account, "amount": 700, "funds": "pending"}
-    sandbox.control("POST", "payments", pending)
+    control("POST", "payments", pending)
 
 
-def _direct(sandbox: InProcessSandbox, client: stripe.StripeClient, account: str) -> None:
+def _direct(control: Control, client: stripe.StripeClient, account: str) -> None:
     wish = {"charge_type": "direct", "account": account, "amount": 9000}
-    made = sandbox.control("POST", "payments", {**wish, "application_fee_amount": 900})
+    made = control("POST", "payments", {**wish, "application_fee_amount": 900})
     intent = made["payment_intent"]["id"]
     client.v1.refunds.create(
         {"payment_intent": intent, "amount": 3000, "refund_application_fee": True},
@@ -123,23 +129,23 @@ def _transfers(client: stripe.StripeClient, account: str) -> None:
     )
 
 
-def _payouts(sandbox: InProcessSandbox, client: stripe.StripeClient, account: str) -> None:
+def _payouts(control: Control, client: stripe.StripeClient, account: str) -> None:
     acting: Any = {"stripe_account": account}
     first, second, third = (
         client.v1.payouts.create({"amount": amount, "currency": "usd"}, acting)
         for amount in (100, 200, 300)
     )
     client.v1.payouts.cancel(first.id, options=acting)
-    sandbox.control("POST", f"payouts/{second.id}/fail")
-    sandbox.control("POST", "clock", {"advance": 3 * DAY})
+    control("POST", f"payouts/{second.id}/fail", {})
+    control("POST", "clock", {"advance": 3 * DAY})
     client.v1.payouts.reverse(third.id, options=acting)
-    sandbox.control("POST", f"accounts/{account}/payout", {"amount": 50})
+    control("POST", f"accounts/{account}/payout", {"amount": 50})
 
 
-def _refund_fates(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
+def _refund_fates(control: Control, client: stripe.StripeClient) -> None:
     for fate in ("pending", "pending_fail", "fail_now", "fail_late", "requires_action"):
         wish = {"charge_type": "platform", "amount": 1000, "refund_fate": fate}
-        made = sandbox.control("POST", "payments", wish)
+        made = control("POST", "payments", wish)
         refund = client.v1.refunds.create(
             {"charge": made["charge"]["id"], "instructions_email": "buyer@example.com"}
         )
@@ -147,27 +153,25 @@ def _refund_fates(sandbox: InProcessSandbox, client: stripe.StripeClient) -> Non
             client.v1.refunds.cancel(refund.id)
 
 
-def _disputes(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
+def _disputes(control: Control, client: stripe.StripeClient) -> None:
     ends = ("won", "lost", "warning_closed", "escalate")
     for end in ends:
-        made = sandbox.control("POST", "payments", {"charge_type": "platform", "amount": 1200})
+        made = control("POST", "payments", {"charge_type": "platform", "amount": 1200})
         kind = "inquiry" if end in ("warning_closed", "escalate") else "chargeback"
-        dispute = sandbox.control(
-            "POST", "disputes", {"charge": made["charge"]["id"], "kind": kind}
-        )
-        sandbox.control("POST", "early_fraud_warnings", {"charge": made["charge"]["id"]})
+        dispute = control("POST", "disputes", {"charge": made["charge"]["id"], "kind": kind})
+        control("POST", "early_fraud_warnings", {"charge": made["charge"]["id"]})
         client.v1.disputes.update(
             dispute["id"], {"evidence": {"product_description": "a book"}, "submit": end == "won"}
         )
         if end == "escalate":
-            sandbox.control("POST", f"disputes/{dispute['id']}/escalate")
+            control("POST", f"disputes/{dispute['id']}/escalate", {})
         elif end == "lost":
             client.v1.disputes.close(dispute["id"])
         else:
-            sandbox.control("POST", f"disputes/{dispute['id']}/close", {"status": end})
+            control("POST", f"disputes/{dispute['id']}/close", {"status": end})
 
 
-def _customers(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
+def _customers(control: Control, client: stripe.StripeClient) -> None:
     customer = client.v1.customers.create(
         {"email": "buyer@example.com", "payment_method": "pm_card_visa"}
     )
@@ -198,7 +202,7 @@ def _customers(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
             "shipping": {"name": "A buyer", "address": {"line1": "1 Street", "country": "US"}},
         }
     )
-    sandbox.control("POST", f"payment_intents/{asked.id}/authenticate")
+    control("POST", f"payment_intents/{asked.id}/authenticate", {})
     for name in ("pm_card_createDispute", "pm_card_createDisputeInquiry"):
         client.v1.payment_intents.create(
             {"amount": 900, "currency": "usd", "confirm": True, "payment_method": name}
@@ -208,14 +212,14 @@ def _customers(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
     client.v1.customers.delete(client.v1.customers.create().id)
 
 
-def _topups(sandbox: InProcessSandbox, client: stripe.StripeClient) -> None:
+def _topups(control: Control, client: stripe.StripeClient) -> None:
     first, second = (
         client.v1.topups.create({"amount": amount, "currency": "usd"}) for amount in (500, 600)
     )
     client.v1.topups.cancel(first.id)
     third = client.v1.topups.create({"amount": 700, "currency": "usd"})
-    sandbox.control("POST", f"topups/{third.id}/fail")
-    sandbox.control("POST", "clock", {"advance": 2 * DAY})
+    control("POST", f"topups/{third.id}/fail", {})
+    control("POST", "clock", {"advance": 2 * DAY})
     assert client.v1.topups.retrieve(second.id).status == "succeeded"
 
 
