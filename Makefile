@@ -2,7 +2,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test coverage demo revision lock stripe-cli
+.PHONY: help venv check format test coverage bench demo revision lock stripe-cli
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(ARGS)
+
+bench: venv ## Measure webhooks per second beside a view that does nothing (ARGS="--rounds 5")
+	@$(BIN)/python -m tests.benchmarks.webhooks $(ARGS)
 
 coverage: venv ## Every branch of the pure core is taken by its own tests, or this fails
 	@$(BIN)/coverage run --branch --source=refunds -m pytest -q tests/unit/refunds
