@@ -134,14 +134,15 @@ def test_won_does_not_release_what_another_reason_keeps(stage: EventStage) -> No
 def test_won_leaves_alone_what_another_rule_sent_to_review(stage: EventStage) -> None:
     charge = stage.pay(stage.account())
     request = stage.hold(charge, 3_000)
-    stage.order("refunds", charge=charge, amount=3_000)
+    stage.order(f"refunds/{stage.send(request)}/fail")
     stage.take_in()
-    assert stage.rule(request) is Rule.FOREIGN_REFUND
+    assert stage.rule(request) is Rule.REFUND_FAILED
     dispute = stage.order("disputes", charge=charge, amount=4_000)["id"]
     stage.take_in()
     stage.order(f"disputes/{dispute}/close", status="won")
     stage.take_in()
-    assert stage.status(request) is Status.REVIEW
+    assert stage.amounts(request) == {Bucket.REVIEW: 3_000}
+    assert stage.rule(request) is Rule.REFUND_FAILED
 
 
 def test_one_won_of_two_disputes_is_not_enough(stage: EventStage) -> None:
