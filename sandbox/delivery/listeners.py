@@ -22,7 +22,8 @@ from sandbox.world.shelves import Record
 PATH = "/_sandbox/listen"
 FEATURE = "webhooks"
 SUBPROTOCOL = "stripecli-devproxy-v1"
-RECONNECT_SECONDS = 10
+RECONNECT_SECONDS = 86_400
+"""How often the CLI drops its connection to make a new one; what happens between is lost to it."""
 PING_SECONDS = 20
 KEPT = 1_000
 """Answers of listeners that are remembered."""
