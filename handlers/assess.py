@@ -3,7 +3,7 @@
 It may not record anything; intake does, and a preview shows it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.port import NotFoundError, RejectedReadError
@@ -21,7 +21,7 @@ from refunds.need import own_pending_minor, plan_need, platform_cost
 from refunds.pool import Candidate, Pool, judge, open_pool
 from refunds.wish import Wish
 from store.attempts import mark_reservations
-from store.charges import claimed_minor, refunded_known_minor
+from store.charges import claimed_minor, with_known_refunds
 from store.database import Unit
 from store.observations import standing_of
 from store.requests import waiting_in
@@ -86,8 +86,7 @@ def settle_amount(
 ) -> tuple[ChargeFacts, Money]:
     """Return the amount the wish means, and the charge with every refund we know of counted."""
     with services.database.reading() as unit:
-        known_minor = refunded_known_minor(unit, charge.charge)
-    charge = replace(charge, refunded_minor=max(charge.refunded_minor, known_minor))
+        charge = with_known_refunds(unit, charge)
     if wish.amount_minor is None:
         left_minor = charge.remaining_minor - claimed
         # Nothing left: the wish meant the whole payment, and is recorded as rejected.

@@ -31,7 +31,7 @@ from refunds.lifecycle import Bucket, Status
 from refunds.retry import LANE_BACKOFF, RetryAt
 from refunds.steps import Trouble
 from refunds.wish import Wish, check_wish
-from store.charges import claimed_minor, open_requests, refunded_known_minor, save_charge
+from store.charges import claimed_minor, open_requests, save_charge, with_known_refunds
 from store.database import Unit
 from store.installation import pinned_platform
 from store.lanes import mark_due
@@ -199,10 +199,9 @@ def _refuse_second(unit: Unit, row: RefundRequest, wish: Wish) -> None:
 def _under_lock(unit: Unit, assessment: Assessment) -> Assessment:
     """Return the assessment with the charge's capacity counted anew: two wishes may have raced."""
     charge = assessment.charge
-    known_minor = max(charge.refunded_minor, refunded_known_minor(unit, charge.charge))
     claimed = claimed_minor(unit, charge.charge)
     stop = check_charge(
-        replace(charge, refunded_minor=known_minor),
+        with_known_refunds(unit, charge),
         Claim(amount=assessment.amount, other_open_minor=claimed),
         at_intake=True,
     )

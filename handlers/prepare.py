@@ -27,7 +27,7 @@ from store.attempts import (
     lock_purses,
     reserved_since,
 )
-from store.charges import claimed_minor, refunded_known_minor, save_charge
+from store.charges import claimed_minor, save_charge, with_known_refunds
 from store.database import Unit
 from store.lanes import renew_lane
 from store.ledger import Because, amounts_of, move, move_along
@@ -197,9 +197,8 @@ def _what_stops(
         stop = check_account(account, standing_of(unit, account), waived)
         if stop is not None:
             return stop
-    known_minor = max(charge.refunded_minor, refunded_known_minor(unit, charge.charge))
     return check_charge(
-        replace(charge, refunded_minor=known_minor),
+        with_known_refunds(unit, charge),
         Claim(
             amount=Money(amount_minor, charge.amount.currency),
             other_open_minor=claimed_minor(unit, charge.charge, RequestId(request.id)),

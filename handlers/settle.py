@@ -65,10 +65,10 @@ def apply_refund(
 
     Locks the charge first, as everybody does.
     """
-    if facts.refund.startswith("pyr_") or facts.charge is None:
-        # A transfer reversal shows up in the connected account as a refund of its `py_` payment.
-        return Applied.IGNORED
-    if lock_charge(unit, facts.charge) is None:
+    # A transfer reversal shows up in the connected account as a `pyr_` refund of its `py_` payment:
+    # no request is ever about that one. The prefix alone says nothing, customers' refunds of bank
+    # payments carry it, too.
+    if facts.charge is None or lock_charge(unit, facts.charge) is None:
         return Applied.IGNORED
     row = lock_refund(unit, facts.refund)
     if row is not None:

@@ -3,6 +3,8 @@
 It may not decide whether a refund fits; it counts what is claimed.
 """
 
+from collections.abc import Set
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import func
@@ -61,34 +63,49 @@ def open_requests(unit: Unit, charge: ChargeId | str) -> list[RefundRequest]:
 
 
 def claimed_minor(unit: Unit, charge: ChargeId | str, besides: RequestId | None = None) -> int:
-    """Return what open requests claim of a charge, `besides` aside.
+    """Return what open requests claim of a charge and have not sent yet, `besides` aside.
 
-    A refund that waits for its buyer (requires_action) is counted by Stripe already.
+    What is being released stands in `with_known_refunds`. A refund that waits for its buyer
+    (requires_action) is counted by Stripe already.
     """
-    in_buckets = (
-        select(func.coalesce(func.sum(RequestBucket.amount_minor), 0))
-        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
-        .where(col(RefundRequest.charge_id) == charge)
-        .where(col(RequestBucket.bucket).in_(OPEN))
-    )
     waiting = (
         select(func.coalesce(func.sum(Refund.amount_minor), 0))
         .where(col(Refund.charge_id) == charge, col(Refund.attempt_id).is_not(None))
         .where(col(Refund.status) == RefundStatus.REQUIRES_ACTION)
     )
     if besides is not None:
-        in_buckets = in_buckets.where(col(RefundRequest.id) != besides)
         waiting = waiting.where(col(Refund.request_id) != besides)
-    return int(unit.exec(in_buckets).one()) - int(unit.exec(waiting).one())
+    unsent = OPEN - {Bucket.RELEASING}
+    return _in_buckets(unit, charge, unsent, besides) - int(unit.exec(waiting).one())
 
 
-def refunded_known_minor(unit: Unit, charge: ChargeId | str) -> int:
-    """Return the sum of live refunds we know of, whichever hand made them."""
-    statement = (
+def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
+    """Return the charge with every refund counted that Stripe or we know of, each once.
+
+    What is being released may be among Stripe's figure already, when its answer was lost: the
+    larger of the two sums holds both readings.
+    """
+    known = (
         select(func.coalesce(func.sum(Refund.amount_minor), 0))
-        .where(col(Refund.charge_id) == charge)
+        .where(col(Refund.charge_id) == facts.charge)
         .where(col(Refund.status).not_in(_NOT_LIVE))
     )
+    releasing_minor = _in_buckets(unit, facts.charge, frozenset({Bucket.RELEASING}), None)
+    ours_minor = int(unit.exec(known).one()) + releasing_minor
+    return replace(facts, refunded_minor=max(facts.refunded_minor, ours_minor))
+
+
+def _in_buckets(
+    unit: Unit, charge: ChargeId | str, buckets: Set[Bucket], besides: RequestId | None
+) -> int:
+    statement = (
+        select(func.coalesce(func.sum(RequestBucket.amount_minor), 0))
+        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
+        .where(col(RefundRequest.charge_id) == charge)
+        .where(col(RequestBucket.bucket).in_(buckets))
+    )
+    if besides is not None:
+        statement = statement.where(col(RefundRequest.id) != besides)
     return int(unit.exec(statement).one())
 
 

@@ -127,3 +127,24 @@ def test_a_worker_that_hangs_does_not_keep_the_attempt(stage: Stage) -> None:
     stage.offset += timedelta(seconds=11)
     assert recover_due_attempt(other)
     assert stage.view(request)["status"] == "succeeded"
+
+
+def test_a_lost_answer_is_not_counted_twice_against_the_charge(stage: Stage) -> None:
+    # 10,000 paid. 6,000 refunded at Stripe, answer lost: Stripe counts it, and so do we. What is
+    # left for a second wish is 4,000, not -2,000.
+    account = stage.account()
+    charge = stage.paid(account, 10_000)
+    stage.has(account, 20_000)
+    first = stage.wish(charge, 6000)
+    stage.fault("lost_response", times=1)
+    run_due_lane(stage.services)
+    assert stage.view(first)["status"] == "releasing"
+    second = stage.wish(charge, 4000, additional=True)
+    assert stage.view(second)["status"] == "requested"
+    run_due_lane(stage.services)
+    assert stage.view(second)["status"] == "succeeded"
+    third = stage.wish(charge, 1, additional=True)
+    assert stage.view(third)["status"] == "rejected"
+    stage.later(seconds=30)
+    stage.work()
+    assert [stage.view(r)["status"] for r in (first, second)] == ["succeeded"] * 2
