@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sandbox.api.call import Endpoint
-from sandbox.api.endpoints import accounts, customers, events, money, payments
+from sandbox.api.endpoints import accounts, customers, events, money, payments, refunds
 from sandbox.api.lists import PAGE
 
 
@@ -121,29 +121,29 @@ ROUTES = (
     _row("POST", "/v1/charges", payments.charge_create, f"{_PAY} source capture"),
     _row("GET", "/v1/charges/{id}", payments.charge),
     _row("POST", "/v1/charges/{id}", payments.charge_update, "description metadata"),
-    _row("GET", "/v1/charges/{id}/refunds", payments.charge_refund_list, "@page"),
-    _row("GET", "/v1/refunds", payments.refund_list, "@page charge payment_intent"),
+    _row("GET", "/v1/charges/{id}/refunds", refunds.charge_refund_list, "@page"),
+    _row("GET", "/v1/refunds", refunds.refund_list, "@page charge payment_intent"),
     _row(
         "POST",
         "/v1/refunds",
-        payments.refund_create,
+        refunds.refund_create,
         "charge payment_intent amount reverse_transfer refund_application_fee reason metadata "
         "instructions_email",
     ),
-    _row("GET", "/v1/refunds/{id}", payments.refund),
-    _row("POST", "/v1/refunds/{id}", payments.refund_update, "metadata"),
-    _row("POST", "/v1/refunds/{id}/cancel", payments.refund_cancel),
-    _row("GET", "/v1/disputes", payments.dispute_list, "@page charge payment_intent"),
-    _row("GET", "/v1/disputes/{id}", payments.dispute),
-    _row("POST", "/v1/disputes/{id}", payments.dispute_update, "evidence metadata submit"),
-    _row("POST", "/v1/disputes/{id}/close", payments.dispute_close),
+    _row("GET", "/v1/refunds/{id}", refunds.refund),
+    _row("POST", "/v1/refunds/{id}", refunds.refund_update, "metadata"),
+    _row("POST", "/v1/refunds/{id}/cancel", refunds.refund_cancel),
+    _row("GET", "/v1/disputes", refunds.dispute_list, "@page charge payment_intent"),
+    _row("GET", "/v1/disputes/{id}", refunds.dispute),
+    _row("POST", "/v1/disputes/{id}", refunds.dispute_update, "evidence metadata submit"),
+    _row("POST", "/v1/disputes/{id}/close", refunds.dispute_close),
     _row(
         "GET",
         "/v1/radar/early_fraud_warnings",
-        payments.warning_list,
+        refunds.warning_list,
         "@page charge payment_intent",
     ),
-    _row("GET", "/v1/radar/early_fraud_warnings/{id}", payments.warning),
+    _row("GET", "/v1/radar/early_fraud_warnings/{id}", refunds.warning),
     _row("GET", "/v1/customers", customers.listing, "@page email"),
     _row(
         "POST",

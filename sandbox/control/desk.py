@@ -10,10 +10,11 @@ from functools import cache
 from typing import Protocol
 
 from sandbox.api.door import Door
+from sandbox.api.rendering import render
 from sandbox.control.asking import Asking
 from sandbox.errors import ApiError, missing
 from sandbox.shapes import JsonObject
-from sandbox.world import accounts, course
+from sandbox.world import accounts, balances, course
 from sandbox.world.core import World
 from sandbox.world.shelves import Record
 
@@ -72,6 +73,26 @@ class Order:
         if record is None or record.kind != kind:
             raise missing(kind, name)
         return record
+
+    def shown(self, record: Record) -> JsonObject:
+        """An object as the API answers it."""
+        return render(self.world, record)
+
+    def balance(self, account: Record) -> JsonObject:
+        """An account's balance as the API answers it."""
+        return balances.build(self.world, account.body["id"])
+
+    def settlement(self) -> int:
+        """When money that is paid now becomes available."""
+        return self.world.now() + self.world.switches.settlement_days * accounts.DAY
+
+    def landing(self) -> int:
+        """When money lands: `available_on` says exactly, `funds` says now or later."""
+        funds = self.asking.choice("funds", ("available", "pending"), "available")
+        moment = self.asking.moment("available_on")
+        if moment is not None:
+            return moment
+        return self.world.now() if funds == "available" else self.settlement()
 
 
 Verb = Callable[[Order], JsonObject]

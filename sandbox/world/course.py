@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from sandbox.shapes import AccountId
-from sandbox.world import balances, payouts, refunds, reserve, topups
+from sandbox.world import balances, payouts, refund_course, reserve, topups
 from sandbox.world.agenda import Appointment, Plan
 from sandbox.world.books import Line
 from sandbox.world.core import World
@@ -22,7 +22,7 @@ def catch_up(world: World) -> None:
                 _carry_out(world, appointment)
             _tell_gained(world)
     _tell_gained(world)
-    refunds.try_waiting(world)
+    refund_course.try_waiting(world)
     reserve.follow(world)
 
 
@@ -53,7 +53,7 @@ def _settle(world: World) -> None:
     for owner in _gainers(line for _, line in settled):
         balances.tell_available(world, owner)
     if settled:
-        refunds.try_waiting(world)
+        refund_course.try_waiting(world)
 
 
 def _tell_gained(world: World) -> None:
@@ -71,11 +71,11 @@ def _carry_out(world: World, appointment: Appointment) -> None:
     record = world.shelves.get(appointment.subject)
     match appointment.plan:
         case Plan.REFUND_SUCCEEDS:
-            refunds.succeed(world, record)
+            refund_course.succeed(world, record)
         case Plan.REFUND_FAILS:
-            refunds.fail(world, record)
+            refund_course.fail(world, record)
         case Plan.REFUND_EXPIRES:
-            refunds.expire(world, record)
+            refund_course.expire(world, record)
         case Plan.PAYOUT_ARRIVES:
             payouts.arrive(world, record)
         case Plan.PAYOUT_RUN:

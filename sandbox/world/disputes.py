@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sandbox.errors import invalid
 from sandbox.shapes import JsonObject
-from sandbox.world import refunds
+from sandbox.world import refund_course
 from sandbox.world.accounts import DAY
 from sandbox.world.books import Party
 from sandbox.world.core import World
@@ -190,8 +190,8 @@ def escalate(world: World, inquiry: Record) -> Record:
 
 def _fail_pending(world: World, charge: Record) -> None:
     for refund in world.shelves.linked("refund", charge.id):
-        if refund.body["status"] == refunds.State.PENDING:
-            refunds.fail(world, refund, "charge_for_pending_refund_disputed")
+        if refund.body["status"] == refund_course.State.PENDING:
+            refund_course.fail(world, refund, "charge_for_pending_refund_disputed")
 
 
 def _withdraw(world: World, charge: Record, dispute: Record) -> None:

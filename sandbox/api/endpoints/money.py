@@ -6,7 +6,7 @@ It translates between parameters and the verbs of the world.
 from sandbox.api.call import Call, change_metadata
 from sandbox.errors import invalid, missing
 from sandbox.shapes import AccountId, JsonObject
-from sandbox.world import accounts, balances, fees, payouts, topups, transfers
+from sandbox.world import accounts, balances, fees, payouts, reversals, topups, transfers
 from sandbox.world.shelves import Record
 
 
@@ -105,7 +105,7 @@ def reversal_create(call: Call) -> JsonObject:
             f"Transfer {record.id} has no application fee to refund.",
             param="refund_application_fee",
         )
-    reversal = transfers.reverse(
+    reversal = reversals.reverse(
         call.world,
         record,
         left if amount is None else amount,
