@@ -172,7 +172,7 @@ def test_more_than_the_charge_ever_was_is_refused(terminal: Terminal) -> None:
 def test_a_charge_of_another_type_is_refused(terminal: Terminal) -> None:
     account = terminal.stage.account()
     payment = {"charge_type": "separate", "amount": 5000}
-    payment["transfers"] = [{"destination": account, "amount": 4000}]  # type: ignore[assignment]  # JSON
+    payment["transfers"] = [{"destination": account, "amount": 4000}]
     charge = terminal.stage.sandbox.control("POST", "payments", payment)["charge"]["id"]
     answer = terminal.sluice("refund", charge)
     assert answer.code == 1
