@@ -5,6 +5,7 @@ It reads headers and may not look at parameters.
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 
 from sandbox import errors
@@ -24,6 +25,16 @@ def authenticate(headers: Mapping[str, str], wanted: str | None) -> str:
     if not key.startswith(("sk_test_", "rk_test_")) or (wanted and key != wanted):
         raise errors.unauthorized(f"Invalid API Key provided: {errors.redact(key)}")
     return key
+
+
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?(; .*)?")
+
+
+def check_version(headers: Mapping[str, str]) -> None:
+    """Refuse a `Stripe-Version` that can't be one. Any version gets the present shapes."""
+    version = headers.get("stripe-version", "")
+    if version and not _VERSION.fullmatch(version):
+        raise errors.invalid(f"Invalid Stripe API version: {version}")
 
 
 def acting_as(world: World, headers: Mapping[str, str], key: str) -> AccountId:

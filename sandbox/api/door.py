@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sandbox.api.admission import acting_as, authenticate
+from sandbox.api.admission import acting_as, authenticate, check_version
 from sandbox.api.call import Call
 from sandbox.api.fault_answers import answer_of
 from sandbox.api.form import decode
@@ -121,6 +121,7 @@ class Door:
 
     def _admit(self, request: Request, request_id: str) -> _Visit:
         key = authenticate(request.headers, self._api_key)
+        check_version(request.headers)
         text = request.query if request.method in ("GET", "DELETE") else request.body
         params = decode(
             text if not request.query or text == request.query else f"{request.query}&{text}"
