@@ -131,10 +131,10 @@ def show(*, request_id: str, as_json: bool) -> None:
         console.print(part)
 
 
-def _action(action: Action, explanation: str) -> None:
+def _action(action: Action, does: str, explanation: str) -> None:
     """Add the command of one action to the group."""
 
-    @requests.command(str(action), help=explanation)
+    @requests.command(str(action), short_help=does, help=explanation)
     @click.argument("request_id", metavar="ID", type=REQUEST)
     @click.option(
         "--note", type=NOTE, required=True, help="Why: one sentence, kept with the request."
@@ -146,16 +146,26 @@ def _action(action: Action, explanation: str) -> None:
 
 _action(
     Action.APPROVE,
+    "Put a request in review back on hold.",
     "Put a request that is in review back on hold: the rule that stopped it is waived, and it goes "
     "out when the balance covers it.",
 )
 _action(
     Action.RELEASE,
+    "Send a request now, covered or not.",
     "Send a request now, covered or not: what the connected account can't pay, the platform pays. "
     "The next release run sends it.",
 )
-_action(Action.CANCEL, "Withdraw a request before anything was sent to Stripe.")
-_action(Action.CLOSE, "End a request because the buyer was paid another way, or it is given up.")
+_action(
+    Action.CANCEL,
+    "Withdraw a request before it is sent.",
+    "Withdraw a request before anything was sent to Stripe.",
+)
+_action(
+    Action.CLOSE,
+    "End a request that needs no refund any more.",
+    "End a request because the buyer was paid another way, or it is given up.",
+)
 
 
 def _act(action: Action, request: RequestId, note: str, *, as_json: bool) -> None:
