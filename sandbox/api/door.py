@@ -105,6 +105,8 @@ class Door:
                 visit = self._admit(request, request_id)
                 hit = match(request.method, request.path)
                 self._limits.admit(f"{request.method} {hit[0].path if hit else '?'}")
+                # Claimed first: a call that is refused here must not use a fault up.
+                kept = self._claim(visit)
                 rule = self.faults.take(
                     method=request.method,
                     path=request.path,
@@ -112,12 +114,9 @@ class Door:
                     params=visit.params,
                 )
                 visit.entry.fault = None if rule is None else rule.kind.value
-                kept = self._claim(visit)
             except ApiError as error:
                 return self._refuse(request, request_id, error)
-        if kept is not None:
-            return self._fail_late(visit, rule, self._replay(visit, kept))
-        return self._carry_out(visit, rule)
+        return self._carry_out(visit, rule, kept)
 
     def _admit(self, request: Request, request_id: str) -> _Visit:
         key = authenticate(request.headers, self._api_key)
@@ -147,22 +146,32 @@ class Door:
         fingerprint = {"method": request.method, "path": request.path, "params": visit.params}
         return self.keys.begin(visit.scope, fingerprint, self.world.now())
 
-    def _carry_out(self, visit: _Visit, rule: Rule | None) -> Exchange:
+    def _carry_out(self, visit: _Visit, rule: Rule | None, kept: Answer | None) -> Exchange:
+        """Carry out a call, or answer again what its key keeps; faults meet both alike."""
         early = rule if rule is not None and not rule.late else None
         if early is not None and early.kind in (Kind.HANG, Kind.RESET):
             return self._swallow(visit, early)
         if early is not None and early.wait_seconds:
             self._wait(early.wait_seconds)
         with self.world.lock:
-            answer, keep = self._answer_early(visit, early) or self._execute(visit)
-            if visit.scope is not None:
-                if keep:
-                    self.keys.finish(visit.scope, answer)
-                else:
-                    self.keys.release(visit.scope)
+            refused = self._answer_early(visit, early)
+            visit.entry.replayed = kept is not None and refused is None
+            if kept is not None:
+                answer = kept if refused is None else refused[0]
+            else:
+                answer, keep = refused or self._execute(visit)
+                self._settle_key(visit, answer, keep=keep)
             if rule is not None and rule.late:
                 answer = self._spoil(visit, rule, answer)
         return self._fail_late(visit, rule, self._finish(visit, answer))
+
+    def _settle_key(self, visit: _Visit, answer: Answer, *, keep: bool) -> None:
+        if visit.scope is None:
+            return
+        if keep:
+            self.keys.finish(visit.scope, answer)
+        else:
+            self.keys.release(visit.scope)
 
     def _swallow(self, visit: _Visit, rule: Rule) -> Exchange:
         """A request that never reaches the API."""
@@ -193,7 +202,8 @@ class Door:
         if refusal is None:
             return answer
         spoilt = _answer(refusal)
-        if visit.scope is not None and rule.kind is Kind.HTTP_500:
+        first, visit.entry.replayed = not visit.entry.replayed, False
+        if first and visit.scope is not None and rule.kind is Kind.HTTP_500:
             self.keys.finish(visit.scope, spoilt)
         return spoilt
 
@@ -250,14 +260,9 @@ class Door:
         if visit.scope is not None:
             headers["Idempotency-Key"] = visit.scope[1]
             headers["Original-Request"] = visit.request_id
+        if visit.entry.replayed:
+            headers["Idempotent-Replayed"] = "true"
         return Exchange(answer.status, _encode(answer.body), headers)
-
-    def _replay(self, visit: _Visit, answer: Answer) -> Exchange:
-        visit.entry.replayed = True
-        done = self._finish(visit, answer)
-        return Exchange(
-            done.status, done.body, {**done.headers, "Idempotent-Replayed": "true"}, done.fate
-        )
 
     def _fail_late(self, visit: _Visit, rule: Rule | None, done: Exchange) -> Exchange:
         """Let an answer that exists be late or lost."""

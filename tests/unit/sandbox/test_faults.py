@@ -74,6 +74,31 @@ def test_a_fault_and_a_repetition_with_the_same_key(
     assert refunds(sandbox) == second
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("kind", ["http_429", "http_500", "reset"])
+def test_faults_meet_repetitions_as_well_and_leave_the_kept_answer(
+    sandbox: InProcessSandbox, charge: str, kind: str, late: bool
+) -> None:
+    client = sandbox.client()
+    wish: Any = {"charge": charge, "amount": 100}
+    made = client.v1.refunds.create(wish, {"idempotency_key": "k"})
+    rule = {"kind": kind, "path": "/v1/refunds", "after_effect": late}
+    sandbox.control("POST", "faults", rule)
+    with pytest.raises(stripe.StripeError):
+        client.v1.refunds.create(wish, {"idempotency_key": "k"})
+    assert client.v1.refunds.create(wish, {"idempotency_key": "k"}).id == made.id
+    assert refunds(sandbox) == 1
+
+
+def test_a_conflict_uses_no_fault_up(sandbox: InProcessSandbox, charge: str) -> None:
+    client = sandbox.client()
+    client.v1.refunds.create({"charge": charge, "amount": 100}, {"idempotency_key": "k"})
+    sandbox.control("POST", "faults", {"kind": "http_503", "path": "/v1/refunds"})
+    with pytest.raises(stripe.IdempotencyError):
+        client.v1.refunds.create({"charge": charge, "amount": 101}, {"idempotency_key": "k"})
+    assert sandbox.control("GET", "faults")["faults"][0]["hits"] == 0
+
+
 def test_a_key_is_forgotten_after_a_day_and_not_before(
     sandbox: InProcessSandbox, charge: str
 ) -> None:
