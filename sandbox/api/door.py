@@ -306,7 +306,7 @@ class Door:
 
 
 def _encode(body: JsonObject) -> bytes:
-    return json.dumps(body, indent=2).encode()
+    return json.dumps(body).encode()
 
 
 def _answer(error: ApiError) -> Answer:

@@ -3,12 +3,12 @@
 It reads the world and may not change it.
 """
 
-import copy
 from collections.abc import Callable
 
 from sandbox.errors import ApiError
 from sandbox.shapes import JsonObject
 from sandbox.world import accounts, fees, transfers
+from sandbox.world.copies import clone
 from sandbox.world.core import World
 from sandbox.world.shelves import Record
 
@@ -26,7 +26,7 @@ PRESENT: dict[str, Callable[[World, Record], JsonObject]] = {
 def render(world: World, record: Record, expand: list[str] | None = None) -> JsonObject:
     """One object as JSON; raises Stripe's refusal for what can't be expanded."""
     present = PRESENT.get(record.kind)
-    body = copy.deepcopy(present(world, record) if present else record.body)
+    body = clone(present(world, record) if present else record.body)
     for path in expand or []:
         expand_path(world, body, path)
     return body
@@ -74,7 +74,7 @@ def _refunds(world: World, charge: JsonObject) -> JsonObject:
     found = [item.body for item in reversed(world.shelves.linked("refund", charge["id"]))]
     return {
         "object": "list",
-        "data": copy.deepcopy(found[:10]),
+        "data": clone(found[:10]),
         "has_more": len(found) > 10,
         "total_count": len(found),
         "url": f"/v1/charges/{charge['id']}/refunds",

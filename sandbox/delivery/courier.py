@@ -244,7 +244,7 @@ class Courier:
         with self.world.lock:
             event = self.world.shelves.get(delivery.event)
             endpoint = self.world.shelves.find(delivery.endpoint)
-            payload = json.dumps(event.body, indent=2).encode()
+            payload = json.dumps(event.body).encode()
         if endpoint is None:
             return {"status": 200, "error": "the endpoint was deleted meanwhile"}
         timestamp = int(self._wall())

@@ -127,7 +127,7 @@ class Listeners:
             if not self._lines:
                 return
             self._count += 1
-            payload = json.dumps(event.body, indent=2)
+            payload = json.dumps(event.body)
             letter: JsonObject = {
                 "type": "webhook_event",
                 # A null version tells the CLI that this is the account's default one.

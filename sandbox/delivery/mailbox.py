@@ -3,6 +3,7 @@
 It keeps and signs deliveries in the world's own time and may not send any.
 """
 
+import heapq
 import json
 from collections import deque
 from collections.abc import Callable
@@ -34,11 +35,11 @@ class Letter:
     attempt: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, order=True)
 class _Slot:
     due: int
     place: int
-    delivery: Delivery = field(repr=False)
+    delivery: Delivery = field(compare=False)
 
 
 class Mailbox:
@@ -73,14 +74,15 @@ class Mailbox:
 
     def next_due(self) -> int | None:
         """When the next delivery is due, in the world's time."""
-        return min((slot.due for slot in self._slots), default=None)
+        return self._slots[0].due if self._slots else None
 
     def shuffle(self, order: Callable[[list[str]], list[int]]) -> None:
         """Put waiting deliveries in another order: `order` gets their events and answers places."""
-        waiting = sorted(self._slots, key=lambda slot: (slot.due, slot.place))
+        waiting = sorted(self._slots)
         places = order([slot.delivery.event for slot in waiting])
         for place, index in enumerate(places):
             waiting[index].place = place
+        heapq.heapify(self._slots)
 
     def shown(self) -> JsonObject:
         """Every delivery and every rule as JSON."""
@@ -166,20 +168,16 @@ class Mailbox:
     def _put(self, delivery: Delivery, seconds: int) -> None:
         self._place += 1
         delivery.standing = Standing.WAITING
-        self._slots.append(_Slot(self.world.now() + seconds, self._place, delivery))
+        heapq.heappush(self._slots, _Slot(self.world.now() + seconds, self._place, delivery))
 
     def _next(self) -> _Slot | None:
-        ready = [slot for slot in self._slots if slot.due <= self.world.now()]
-        if not ready:
-            return None
-        slot = min(ready, key=lambda item: (item.due, item.place))
-        self._slots.remove(slot)
-        return slot
+        ready = self._slots and self._slots[0].due <= self.world.now()
+        return heapq.heappop(self._slots) if ready else None
 
     def _letter(self, delivery: Delivery) -> Letter:
         event = self.world.shelves.get(delivery.event)
         endpoint = self.world.shelves.get(delivery.endpoint)
-        body = json.dumps(event.body, indent=2).encode()
+        body = json.dumps(event.body).encode()
         return Letter(
             url=delivery.url,
             body=body,

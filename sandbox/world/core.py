@@ -3,7 +3,6 @@
 It offers what every verb needs and may not know any verb.
 """
 
-import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from sandbox.clock import Clock
 from sandbox.shapes import AccountId, JsonObject
 from sandbox.world.agenda import Agenda
 from sandbox.world.books import Books
+from sandbox.world.copies import clone
 from sandbox.world.ids import Ids
 from sandbox.world.shelves import Record, Shelves
 from sandbox.world.switches import Switches
@@ -90,7 +90,7 @@ class World:
     ) -> Record:
         """Make an event about an object as it is now; `shown` replaces the object's own body."""
         account = record.owner if owner is None else owner
-        data: JsonObject = {"object": copy.deepcopy(record.body if shown is None else shown)}
+        data: JsonObject = {"object": clone(record.body if shown is None else shown)}
         if previous is not None:
             data["previous_attributes"] = previous
         body: JsonObject = {
@@ -101,7 +101,7 @@ class World:
             "data": data,
             "livemode": False,
             "pending_webhooks": 0,
-            "request": copy.deepcopy(self.request) or {"id": None, "idempotency_key": None},
+            "request": clone(self.request) or {"id": None, "idempotency_key": None},
             "type": event_type,
         }
         if not self.is_platform(account):
@@ -118,7 +118,7 @@ class World:
         """Change an object's body, then emit events with what it said before."""
 
         def show() -> JsonObject:
-            return copy.deepcopy(present(self, record) if present else record.body)
+            return clone(present(self, record) if present else record.body)
 
         before = show()
         yield record.body
@@ -138,5 +138,5 @@ def differences(before: JsonObject, after: JsonObject) -> JsonObject:
         if isinstance(old, dict) and isinstance(new, dict):
             changed[name] = differences(old, new)
         else:
-            changed[name] = copy.deepcopy(old)
+            changed[name] = clone(old)
     return changed

@@ -270,6 +270,7 @@ def walk(
         page = json.loads(teller.ask("GET", path, params, account).body)
         ids = [item["id"] for item in page["data"]]
         assert len(ids) <= limit
+        assert ids or not found, "has_more promised more"
         found = [*found, *ids] if cursor == "starting_after" else [*ids, *found]
         if not page["has_more"]:
             return found

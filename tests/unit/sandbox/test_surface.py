@@ -226,3 +226,32 @@ _SHARED.control(
         "amount": 5000,
     },
 )
+
+
+def test_events_tell_what_was_before(sandbox: InProcessSandbox) -> None:
+    sandbox.control("POST", "accounts/platform/balance", {"available": 10_000})
+    charge = first(sandbox, "charge")
+    for amount in (1000, 4000):
+        ask(
+            sandbox, "POST", "/v1/refunds", f"charge={charge}&amount={amount}&reverse_transfer=true"
+        )
+    events = [
+        record.body["data"] for record in sandbox.world.shelves.of("event", sandbox.world.platform)
+    ]
+    refunded = [data for data in events if data["object"].get("amount_refunded")]
+    assert [data["previous_attributes"] for data in refunded] == [
+        {"amount_refunded": 0},
+        {"amount_refunded": 1000, "refunded": False},
+    ]
+    reversed_ = [data for data in events if data["object"].get("amount_reversed")]
+    assert [data["previous_attributes"]["amount_reversed"] for data in reversed_] == [0, 1000]
+    account = sandbox.control("POST", "accounts", {})["id"]
+    sandbox.control("POST", f"accounts/{account}/reject", {"reason": "fraud"})
+    owner = sandbox.world.shelves.get(account).body["id"]
+    told = sandbox.world.shelves.of("event", owner)[-1].body
+    assert told["type"] == "account.updated"
+    assert told["data"]["previous_attributes"] == {
+        "charges_enabled": True,
+        "payouts_enabled": True,
+        "requirements": {"disabled_reason": None},
+    }
