@@ -50,6 +50,7 @@ def create(call: Call) -> JsonObject:
         interval=accounts.Interval.DAILY,
         details=_details(params) | ({"type": kind} if kind else {}),
     )
+    record.hidden["opened_by"] = call.owner
     return call.answer(record)
 
 
@@ -148,7 +149,10 @@ def _interval(schedule: Params) -> accounts.Interval | None:
 def _visible(call: Call) -> Record:
     account_id = call.named["id"]
     record = accounts.connected(call.world, account_id)
-    alone = not call.world.is_platform(call.owner)
-    if record is None or (alone and account_id != call.owner):
+    # A connected account sees itself and, being a platform too, the accounts it opened.
+    if record is None or not (
+        call.world.is_platform(call.owner)
+        or call.owner in (account_id, record.hidden.get("opened_by"))
+    ):
         raise account_invalid(call.key, account_id)
     return record

@@ -107,32 +107,36 @@ def test_own_pending_money_is_taken_first(
     assert money(client, account) == (0, 3000)
 
 
-@pytest.mark.parametrize("amount, part, reversed_first", [(3, 2, 1), (1000, 600, 333)])
+# C, T and the refunds in order -> the reversals: A·T/C rounded half up, the last one what is left.
+SHARES = [
+    (3, 2, [2, 1], [1, 1]),
+    (1000, 555, [600, 400], [333, 222]),
+    # a third of 1 rounds to nothing, twice; nothing may be left over
+    (3, 1, [1, 1, 1], [1]),
+    (100, 7, [33, 33, 34], [2, 2, 3]),
+]
+
+
+@pytest.mark.parametrize("amount, transferred, refunds, reversals", SHARES)
 def test_the_last_partial_refund_takes_what_is_left(
     sandbox: SandboxServer,
     client: stripe.StripeClient,
     account: str,
     amount: int,
-    part: int,
-    reversed_first: int,
+    transferred: int,
+    refunds: list[int],
+    reversals: list[int],
 ) -> None:
-    """A·T/C rounded half up for the first refund, the rest of T for the last."""
-    transferred = {3: 2, 1000: 555}[amount]
     made = buy(
         sandbox, account, amount=amount, application_fee_amount=None, transfer_amount=transferred
     )
-    charge = made["charge"]["id"]
-    for _ in range(2):
-        wish: Any = {"charge": charge, "reverse_transfer": True}
-        left = client.v1.charges.retrieve(charge)
-        if left.amount_refunded == 0:
-            wish["amount"] = part
-        client.v1.refunds.create(wish)
-    reversals = client.v1.transfers.reversals.list(made["transfer"]["id"]).data
-    assert [item.amount for item in reversed(reversals)] == [
-        reversed_first,
-        transferred - reversed_first,
-    ]
+    for part in refunds:
+        client.v1.refunds.create(
+            {"charge": made["charge"]["id"], "amount": part, "reverse_transfer": True}
+        )
+    found = client.v1.transfers.reversals.list(made["transfer"]["id"]).data
+    assert [item.amount for item in reversed(found)] == reversals
+    assert sum(reversals) == transferred
 
 
 def test_a_late_failure_gives_the_platform_its_money_and_leaves_the_reversal(

@@ -65,15 +65,18 @@ def test_trigger_makes_its_event(
     assert event in {item["type"] for item in receiver.events}
 
 
+@pytest.mark.parametrize("event", ["balance.available", "charge.refund.updated", "account.updated"])
 def test_trigger_acts_on_a_connected_account(
-    cli: StripeCli, sandbox: SandboxServer, receiver: Receiver
+    cli: StripeCli, sandbox: SandboxServer, receiver: Receiver, event: str
 ) -> None:
     account = sandbox.control("POST", "accounts")["id"]
-    cli.run("trigger", "balance.available", "--stripe-account", account)
+    assert sandbox.courier.wait_idle(10)
+    receiver.events.clear()
+    cli.run("trigger", event, "--stripe-account", account)
     assert refusals(sandbox) == []
     assert sandbox.courier.wait_idle(10)
-    assert "balance.available" in receiver.types(account)
-    assert "balance.available" not in receiver.types()
+    assert event in {item["type"] for item in receiver.events if item.get("account")}
+    assert event not in receiver.types()
 
 
 @pytest.mark.parametrize("name", FIXTURES)
