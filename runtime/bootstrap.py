@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from typing import Final
 
 from gateway.client import StripeGateway
+from gateway.port import UnavailableError
 from handlers.services import Services
 from refunds.clock import utc_now
 from refunds.errors import SluiceError
+from refunds.steps import Trouble
 from runtime.settings import Settings
 from store.database import Database
-from store.installation import pin_platform
+from store.installation import pin_platform, pinned_platform
 from store.migrate import current_heads_match
 from store.tables.requests import Mode
 
@@ -49,8 +51,12 @@ def open_services(
     *,
     worker: str | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    stripe_may_be_away: bool = False,
 ) -> Iterator[Services]:
     """Yield everything a handler needs, the database pinned to the key's platform.
+
+    With `stripe_may_be_away` a database that was pinned before is enough while Stripe doesn't
+    answer: for intake, which records a wish all the same.
 
     Raise `SettingsError`, `NotMigratedError`, `WrongPlatformError`, or the gateway's `ReadError`
     where Stripe can't say whose key it is.
@@ -59,9 +65,15 @@ def open_services(
         open_database(settings) as database,
         StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
     ):
-        platform = gateway.read_platform()
-        with database.unit_of_work() as unit:
-            pin_platform(unit, platform, utc_now())
+        try:
+            platform = gateway.read_platform()
+        except UnavailableError as error:
+            # A key that Stripe denies is no outage: nothing may be recorded with it.
+            if not stripe_may_be_away or error.trouble is Trouble.DENIED or not _pinned(database):
+                raise
+        else:
+            with database.unit_of_work() as unit:
+                pin_platform(unit, platform, utc_now())
         yield Services(
             database=database,
             gateway=gateway,
@@ -83,6 +95,11 @@ def open_desk(settings: Settings) -> Iterator[Services]:
         StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
     ):
         yield Services(database=database, gateway=gateway, worker=worker_name(), mode=MODE)
+
+
+def _pinned(database: Database) -> bool:
+    with database.reading() as unit:
+        return pinned_platform(unit) is not None
 
 
 def worker_name() -> str:

@@ -81,7 +81,8 @@ def refund(
     """Ask for a refund of PAYMENT (pi_..., ch_... or py_...).
 
     It is recorded with its decision and answered at once: sent by the worker's next release run if
-    the connected account's balance covers it, held with the reason if not.
+    the connected account's balance covers it, held with the reason if not. While Stripe is away it
+    is recorded all the same, and decided as soon as Stripe answers.
 
     \b
       sluice refund pi_3Nx... --dry-run          what would happen?
@@ -103,7 +104,7 @@ def refund(
         with open_services(load_settings()) as services:
             view = preview(services, wish)
     else:
-        with open_services(load_settings()) as services:
+        with open_services(load_settings(), stripe_may_be_away=True) as services:
             view = _ask(services, wish, key)
             if wait:
                 view = _wait(services, view)

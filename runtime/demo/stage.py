@@ -178,6 +178,8 @@ def _settings(database_url: str, secret: str, port: int, sandbox_url: str) -> di
         "STRIPE_WEBHOOK_SECRETS": secret,
         "HOST": "127.0.0.1",
         "PORT": str(port),
+        # One web process starts sooner than one per core, and is as real.
+        "WEB_CONCURRENCY": "1",
         # A proxy in somebody's environment must not see what is meant for this machine.
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",

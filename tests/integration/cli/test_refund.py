@@ -1,6 +1,7 @@
 """`sluice refund`: asked, held, previewed, repeated, waited for; and every way to ask wrongly."""
 
 import threading
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -10,6 +11,7 @@ from refunds.ids import RequestId
 from runtime.commands import refund as command
 from sandbox.server import SandboxServer
 from store.requests import list_requests
+from tests.support.databases import SqliteTemplate
 from tests.support.stage import Stage
 from tests.support.terminal import KEY, PASSWORD, Terminal
 
@@ -184,7 +186,6 @@ def test_a_charge_of_another_type_is_refused(terminal: Terminal) -> None:
 BROKEN_SETTINGS: Final = [
     ("STRIPE_API_KEY", None, "STRIPE_API_KEY is not set"),
     ("STRIPE_API_KEY", "pk_test_1234567890", "not a secret or restricted key"),
-    ("STRIPE_API_BASE", "http://127.0.0.1:9", "Stripe could not be asked"),
     ("DATABASE_URL", "nonsense", "not a database URL"),
     ("DATABASE_URL", f"mysql://u:{PASSWORD}@127.0.0.1/x", "names mysql"),
     ("DATABASE_URL", f"postgresql://u:{PASSWORD}@127.0.0.1:9/x", "Check DATABASE_URL"),
@@ -215,8 +216,41 @@ def test_a_revoked_key_is_told_from_a_stripe_that_is_away(sqlite_terminal: Termi
     rule = {"kind": "http_500", "path": "*", "times": None}
     sqlite_terminal.stage.sandbox.control("POST", "faults", rule)
     answer = sqlite_terminal.sluice("refund", "pi_1")
+    assert (answer.code, len(recorded(sqlite_terminal.stage))) == (0, 1)
+    dry = sqlite_terminal.sluice("refund", "pi_1", "--dry-run", "--json")
+    assert dry.code == 1
+    assert "Stripe could not be asked" in dry.data["error"]["message"]
+    assert "status.stripe.com" in dry.words
+
+
+def test_a_wish_that_comes_while_stripe_is_away_is_kept(terminal: Terminal) -> None:
+    charge = short_payment(terminal.stage)
+    here = terminal.settings["STRIPE_API_BASE"]
+    terminal.settings["STRIPE_API_BASE"] = "http://127.0.0.1:9"
+    answer = terminal.sluice("refund", charge, "--key", "k")
+    assert answer.code == 0
+    assert "status requested" in answer.words
+    assert "Stripe could not be asked yet" in answer.words
+    terminal.settings["STRIPE_API_BASE"] = here
+    terminal.stage.later(minutes=10)
+    terminal.stage.work()
+    again = terminal.sluice("refund", charge, "--key", "k", "--json")
+    assert (again.code, again.data["status"]) == (0, "held")
+
+
+def test_a_database_nobody_has_used_yet_takes_no_wish_while_stripe_is_away(
+    sqlite_terminal: Terminal, sqlite_template: SqliteTemplate, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    sqlite_terminal.settings |= {
+        "DATABASE_URL": sqlite_template.copy_to(folder),
+        "STRIPE_API_BASE": "http://127.0.0.1:9",
+    }
+    answer = sqlite_terminal.sluice("refund", "pi_1")
     assert answer.code == 1
-    assert "status.stripe.com" in answer.words
+    assert "Stripe could not be asked" in answer.words
+    assert sqlite_terminal.sluice("requests", "--json").data["data"] == []
 
 
 def test_a_key_of_another_platform_is_refused(sqlite_terminal: Terminal) -> None:
