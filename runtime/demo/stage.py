@@ -23,7 +23,7 @@ from refunds.errors import SluiceError
 from runtime.processes import PYTHON, WEB, WORKER, Children, Stop, free_port
 from runtime.settings import child_environment
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 """How long each process may take until it can be used; a busy machine is slow."""
 COMMAND_SECONDS: Final = 60.0
 TAIL_LINES: Final = 15

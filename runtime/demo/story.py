@@ -33,7 +33,7 @@ from store.reports import load_books
 
 Say = Callable[[str], None]
 
-_RELEASE_SECONDS: Final = 30.0
+_RELEASE_SECONDS: Final = 60.0
 _BROKEN: Final = frozenset({Status.REVIEW, Status.REJECTED, Status.FAILED, Status.CANCELED})
 
 
