@@ -18,7 +18,7 @@ from refunds.facts import RefundStatus
 from refunds.ids import LaneId, RequestId
 from refunds.lifecycle import Bucket, Status
 from refunds.money import Currency, Money
-from store.charges import lock_charge
+from store.charges import claimed_minor, load_charge, lock_charge, with_known_refunds
 from store.database import Unit
 from store.installation import record_action
 from store.lanes import mark_due
@@ -107,11 +107,24 @@ def _approve(
     actor: str,
     now: datetime,
 ) -> None:
+    _check_room(unit, row, amounts)
     latest = latest_evaluation(unit, row)
     if latest is not None and latest.outcome is Outcome.REVIEW:
         add_waiver(unit, row, latest.rule, _sum(row, amounts), actor=actor, note=note, now=now)
     _move_all(unit, row, amounts, Bucket.HELD, f"Approved by {actor}: {note}", actor, now)
     _due(unit, row, now)
+
+
+def _check_room(unit: Unit, row: RefundRequest, amounts: Mapping[Bucket, int]) -> None:
+    """Refuse to put back on hold what another hand's refund has left no room for."""
+    charge = None if row.charge_id is None else load_charge(unit, row.charge_id)
+    if charge is None:
+        return
+    others_minor = claimed_minor(unit, charge.charge, RequestId(row.id))
+    left_minor = with_known_refunds(unit, charge).remaining_minor - others_minor
+    if sum(amounts.values()) > left_minor:
+        left = Money(max(0, left_minor), charge.amount.currency)
+        raise WrongStateError(row.id, "approve", f"more than the {left} left", "no more than that")
 
 
 def _release(

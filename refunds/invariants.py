@@ -4,12 +4,12 @@ This module checks values it is given; it may not load them or repair anything.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
 from refunds.ids import AttemptId, ChargeId, RefundId, RequestId, RunId
-from refunds.lifecycle import LEGAL, OPEN, Bucket, Status, status_of
+from refunds.lifecycle import LEGAL, OPEN, WAITING, Bucket, Status, status_of
 from refunds.money import Currency
 
 
@@ -138,18 +138,29 @@ def check_one_refund_per_attempt(books: Books) -> Iterator[str]:
 
 
 def check_charge_not_exceeded(books: Books) -> Iterator[str]:
-    """Open requests and live refunds together are no more than the charge."""
-    claimed: dict[ChargeId, int] = defaultdict(int)
+    """Open requests and live refunds together are no more than the charge.
+
+    Nobody can keep another hand's refund from taking what a request claims already. Such a request
+    is before a person then, or with Stripe, which refuses it: what still waits must fit beside it.
+    """
+    ours: dict[ChargeId, int] = defaultdict(int)
+    waiting: dict[ChargeId, int] = defaultdict(int)
     for request in books.requests:
         if request.charge is not None:
-            open_minor = sum(m for b, m in request.projection.items() if b in OPEN)
-            claimed[request.charge] += open_minor
+            ours[request.charge] += _sum(request.projection, OPEN)
+            waiting[request.charge] += _sum(request.projection, WAITING)
     for refund in books.refunds:
         if refund.counts_beside_requests:
-            claimed[refund.charge] += refund.amount_minor
+            waiting[refund.charge] += refund.amount_minor
+            ours[refund.charge] += 0 if refund.observed else refund.amount_minor
     for charge in books.charges:
-        if claimed[charge.charge] > charge.amount_minor:
-            yield f"{charge.charge}: {claimed[charge.charge]} claimed of {charge.amount_minor}"
+        claimed_minor = max(ours[charge.charge], waiting[charge.charge])
+        if claimed_minor > charge.amount_minor:
+            yield f"{charge.charge}: {claimed_minor} claimed of {charge.amount_minor}"
+
+
+def _sum(projection: Mapping[Bucket, int], buckets: Set[Bucket]) -> int:
+    return sum(minor for bucket, minor in projection.items() if bucket in buckets)
 
 
 def check_every_refund_explained(books: Books) -> Iterator[str]:

@@ -163,6 +163,12 @@ IN_ORDER = {
         requests=(SENT,),
         refunds=(refund(), refund("re_2", 4_000, attempt=None, observed=True)),
     ),
+    "a Dashboard refund that took what a request in review claims": replace(
+        GOOD,
+        requests=(request_along("opened requested held review", 4_000, OTHER_REQUEST),),
+        refunds=(refund("re_2", 10_000, attempt=None, observed=True),),
+        runs=(),
+    ),
     "a failed refund nobody knows": replace(
         GOOD, refunds=(refund(), refund("re_2", attempt=None, live=False))
     ),
@@ -271,6 +277,13 @@ BROKEN = {
     ),
     "a refund of ours and one from the Dashboard": Broken(
         books=replace(GOOD, refunds=(refund(), refund("re_2", 1, attempt=None, observed=True))),
+        check=check_charge_not_exceeded,
+        says="ch_lamp: 10001 claimed of 10000",
+    ),
+    "requests in review for more than the charge": Broken(
+        books=replace(
+            GOOD, requests=(SENT, request_along("opened requested review", 4_001, OTHER_REQUEST))
+        ),
         check=check_charge_not_exceeded,
         says="ch_lamp: 10001 claimed of 10000",
     ),
