@@ -17,6 +17,7 @@ import stripe
 
 from gateway.fields import Fields
 from gateway.port import NotFoundError, ReadError, RejectedReadError, UnavailableError
+from refunds.ids import AccountId
 from refunds.steps import RefusalKind, Refused, Trouble, Unknown
 
 MESSAGE_LIMIT: Final = 500
@@ -166,8 +167,8 @@ def unknown(silence: NoVerdict) -> Unknown:
     )
 
 
-def read_error(found: NoVerdict | Refusal) -> ReadError:
-    """Return the exception a read raises."""
+def read_error(found: NoVerdict | Refusal, account: AccountId | None = None) -> ReadError:
+    """Return the exception a read raises; `account` is the connected account that was asked."""
     match found:
         case NoVerdict():
             return UnavailableError(
@@ -175,6 +176,7 @@ def read_error(found: NoVerdict | Refusal) -> ReadError:
                 found.message,
                 stripe_request=found.stripe_request,
                 retry_after_seconds=found.retry_after_seconds,
+                account=account,
             )
         case Refusal():
             missing = found.http_status == 404 or found.code == "resource_missing"

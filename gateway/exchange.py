@@ -93,7 +93,7 @@ class Exchange:
         result = self.send(call)
         if isinstance(result, Answer):
             return result.data
-        raise read_error(result)
+        raise read_error(result, call.account)
 
     def _request(self, call: Call) -> Answer | NoVerdict | Refusal:
         # The raw call, not the SDK's typed services: those build objects from the answer and trip

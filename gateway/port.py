@@ -48,9 +48,12 @@ class UnavailableError(ReadError):
         *,
         stripe_request: str | None = None,
         retry_after_seconds: float | None = None,
+        account: AccountId | None = None,
     ) -> None:
         super().__init__(message, stripe_request=stripe_request)
         self.trouble = trouble
+        self.account = account
+        """The connected account that was asked; a denial may be about it alone."""
         self.retry_after_seconds = retry_after_seconds
 
 

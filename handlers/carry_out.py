@@ -10,6 +10,7 @@ from typing import assert_never
 import structlog
 
 from handlers import circuit
+from handlers.disputed import heed_missed_news
 from handlers.review import record_decision
 from handlers.services import Services
 from handlers.settle import apply_refund, finish_if_complete
@@ -201,6 +202,12 @@ def _refuse(
         close_reservations(unit, row.id, ReservationEnd.FREED, now)
         move(unit, request, Bucket.RELEASING, Bucket.REVIEW, row.amount_minor, because)
     record_decision(unit, request, decision, now=now, cause="release")
+    charge = lock_charge(unit, row.charge_id)
+    assert charge is not None, "an attempt has its charge"
+    heed_missed_news(unit, charge, request, since=row.prepared_at, now=now, cause="release")
+    if decision.rule is Rule.DISPUTED:
+        # Should the dispute be over by now, the request is on hold again.
+        mark_due(unit, LaneId(row.lane), now, "retry")
 
 
 def _verdict(refusal: Refused) -> Decision:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from handlers.review import record_decision, send_to_review
+from handlers.review import record_decision, send_charge_to_review, send_to_review
 from refunds.blocks import check_account
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import DisputeFacts, RefundStatus
@@ -17,7 +17,7 @@ from store.affected import refund_seen_since
 from store.charges import open_requests
 from store.database import Unit
 from store.ledger import Because, amounts_of, move
-from store.observations import refunds_of_request, standing_of
+from store.observations import dispute_read_at, disputes_of, refunds_of_request, standing_of
 from store.requests import latest_evaluation, lock_request, waived_rules
 from store.tables.requests import Charge, RefundRequest
 
@@ -38,22 +38,44 @@ def close_waiting(unit: Unit, dispute: DisputeFacts, *, now: datetime, cause: st
     order. A request with a refund at Stripe that may still pay the buyer stays. Return how many
     were closed.
     """
+    return sum(
+        _close_one(unit, dispute, lock_request(unit, each.id), now=now, cause=cause)
+        for each in open_requests(unit, dispute.charge)
+    )
+
+
+def _close_one(
+    unit: Unit, dispute: DisputeFacts, request: RefundRequest, *, now: datetime, cause: str
+) -> bool:
+    refunds = refunds_of_request(unit, request.id)
+    if any(refund.status not in _NOT_LIVE for refund in refunds):
+        return False
     why = f"{dispute.dispute} was lost: the buyer has the money of {dispute.charge}."
     lost = decide(Outcome.REVIEW, Rule.DISPUTED, why)
-    closed = 0
-    for each in open_requests(unit, dispute.charge):
-        request = lock_request(unit, each.id)
-        refunds = refunds_of_request(unit, request.id)
-        if any(refund.status not in _NOT_LIVE for refund in refunds):
-            continue
-        send_to_review(unit, request, lost, now=now, cause=cause)
-        amount_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
-        if amount_minor:
-            because = Because(at=now, cause=cause, why=why)
-            move(unit, request, Bucket.REVIEW, Bucket.CLOSED, amount_minor, because)
-            _log.info("request.closed", request=request.id, dispute=dispute.dispute)
-            closed += 1
-    return closed
+    send_to_review(unit, request, lost, now=now, cause=cause)
+    amount_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
+    if not amount_minor:
+        return False
+    because = Because(at=now, cause=cause, why=why)
+    move(unit, request, Bucket.REVIEW, Bucket.CLOSED, amount_minor, because)
+    _log.info("request.closed", request=request.id, dispute=dispute.dispute)
+    return True
+
+
+def send_waiting_to_review(
+    unit: Unit, charge: Charge, dispute: DisputeFacts, *, now: datetime, cause: str
+) -> int:
+    """Put what waits for this charge before a person; return how many requests that were."""
+    decision = _disputed(charge, dispute)
+    return send_charge_to_review(unit, ChargeId(charge.id), decision, now=now, cause=cause)
+
+
+def _disputed(charge: Charge, dispute: DisputeFacts) -> Decision:
+    return decide(
+        Outcome.REVIEW,
+        Rule.DISPUTED,
+        f"{charge.id} has an open dispute, {dispute.dispute} ({dispute.status}).",
+    )
 
 
 def let_go_on(
@@ -63,25 +85,68 @@ def let_go_on(
 
     A reason that came up meanwhile, and would have sent it to review by itself, keeps it there.
     """
-    held = 0
-    for each in open_requests(unit, ChargeId(charge.id)):
-        request = lock_request(unit, each.id)
-        amount_minor = _sent_to_review_minor(unit, request)
-        if not amount_minor:
-            continue
-        decision = _what_else_stops(unit, charge, request, now)
-        if decision is None:
-            decision = decide(
-                Outcome.HOLD,
-                Rule.COVER,
-                f"{dispute.dispute} is {dispute.status}: it waits for the balance again.",
-            )
-            because = Because(at=now, cause=cause, why=decision.why)
-            move(unit, request, Bucket.REVIEW, Bucket.HELD, amount_minor, because)
-            held += 1
-        record_decision(unit, request, decision, now=now, cause=cause)
-        _log.info("request.dispute_over", request=request.id, rule=decision.rule)
-    return held
+    return sum(
+        _let_one_go_on(unit, charge, dispute, lock_request(unit, each.id), now=now, cause=cause)
+        for each in open_requests(unit, ChargeId(charge.id))
+    )
+
+
+def heed_missed_news(
+    unit: Unit,
+    charge: Charge,
+    request: RefundRequest,
+    *,
+    since: datetime,
+    now: datetime,
+    cause: str,
+) -> None:
+    """Give a locked request what news did to its charge's other requests while it was with Stripe.
+
+    News reaches what waits or lies in review, not what is being released. `since` is when the
+    request's own view of its charge is from: a dispute that ended after it no longer counts.
+    """
+    disputes = disputes_of(unit, ChargeId(charge.id))
+    lost = next((each for each in disputes if each.status == "lost"), None)
+    in_the_way = [each for each in disputes if stands_in_the_way(each)]
+    if lost is not None:
+        _close_one(unit, lost, request, now=now, cause=cause)
+    elif in_the_way:
+        send_to_review(unit, request, _disputed(charge, in_the_way[0]), now=now, cause=cause)
+    else:
+        ended = [each for each in disputes if _stored_since(unit, each, since)]
+        if ended:
+            _let_one_go_on(unit, charge, ended[-1], request, now=now, cause=cause)
+        stop = _what_else_stops(unit, charge, request, now)
+        if stop is not None:
+            send_to_review(unit, request, stop, now=now, cause=cause)
+
+
+def _stored_since(unit: Unit, dispute: DisputeFacts, since: datetime) -> bool:
+    stored_at = dispute_read_at(unit, dispute.dispute)
+    return stored_at is not None and stored_at >= since
+
+
+def _let_one_go_on(
+    unit: Unit,
+    charge: Charge,
+    dispute: DisputeFacts,
+    request: RefundRequest,
+    *,
+    now: datetime,
+    cause: str,
+) -> bool:
+    amount_minor = _sent_to_review_minor(unit, request)
+    if not amount_minor:
+        return False
+    stop = _what_else_stops(unit, charge, request, now)
+    why = f"{dispute.dispute} is {dispute.status}: it waits for the balance again."
+    decision = stop or decide(Outcome.HOLD, Rule.COVER, why)
+    if stop is None:
+        because = Because(at=now, cause=cause, why=why)
+        move(unit, request, Bucket.REVIEW, Bucket.HELD, amount_minor, because)
+    record_decision(unit, request, decision, now=now, cause=cause)
+    _log.info("request.dispute_over", request=request.id, rule=decision.rule)
+    return stop is None
 
 
 def hurry_waiting(unit: Unit, charge: ChargeId) -> int:

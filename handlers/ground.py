@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from refunds.facts import BalanceFacts
+from refunds.facts import AccountStanding, BalanceFacts
 from refunds.ids import RunId
 from refunds.money import Currency
 from refunds.pool import Candidate, Pool
@@ -25,8 +25,10 @@ class Ground:
     run: RunId
     claim: LaneClaim
     account: BalanceFacts | None
-    """`None` in the platform's own lane."""
+    """`None` in the platform's own lane, and where the account has left."""
     platform: BalanceFacts
+    standing: AccountStanding
+    """The account's, as last read."""
     account_mark: ReservationMark
     platform_mark: ReservationMark
     pool: Pool

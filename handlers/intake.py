@@ -76,7 +76,7 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
         _check_circuit(services)
         assessment = assess(services, wish)
     except UnavailableError as error:
-        circuit.note_trouble(services, wish.account, error.trouble)
+        circuit.note_trouble(services, error.account, error.trouble)
         return _record_undecided(services, wish, idempotency_key, actor)
     request = RequestId(mint("rr", services.clock()))
     with services.database.unit_of_work() as unit:
@@ -113,7 +113,7 @@ def decide_due_request(services: Services) -> bool:
     try:
         assessment = assess(services, wish)
     except UnavailableError as error:
-        circuit.note_trouble(services, None, error.trouble)
+        circuit.note_trouble(services, error.account, error.trouble)
         _decide_later(services, claimed)
     except WishError as error:
         _reject(services, claimed[0], _refusal(error))
@@ -264,18 +264,13 @@ def _decide(services: Services, request: RequestId, wish: Wish, assessment: Asse
         unit.flush()
         others = [o for o in open_requests(unit, assessment.charge.charge) if o.id != row.id]
         if others and not wish.additional:
-            _close_unsent(
-                unit,
-                row,
-                decide(
-                    Outcome.REJECT,
-                    Rule.REQUEST_OPEN,
-                    f"{assessment.charge.charge} already has the open request {others[0].id}.",
-                ),
-                services.clock(),
-            )
-            return
-        _record(unit, row, _under_lock(unit, assessment), services.clock())
+            why = f"{assessment.charge.charge} already has the open request {others[0].id}."
+            stop = decide(Outcome.REJECT, Rule.REQUEST_OPEN, why)
+            evaluation = replace(assessment.evaluation, decision=stop)
+            assessment = replace(assessment, evaluation=evaluation)
+        else:
+            assessment = _under_lock(unit, assessment)
+        _record(unit, row, assessment, services.clock())
 
 
 def _reject(services: Services, request: RequestId, decision: Decision) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from handlers.disputed import heed_missed_news
 from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.review import record_decision
 from handlers.services import Services
@@ -27,7 +28,7 @@ from store.attempts import (
     lock_purses,
     reserved_since,
 )
-from store.charges import claimed_minor, save_charge, with_known_refunds
+from store.charges import claimed_minor, lock_charge, save_charge, with_known_refunds
 from store.database import Unit
 from store.lanes import renew_lane
 from store.ledger import Because, amounts_of, move, move_along
@@ -81,6 +82,11 @@ def prepare(
         stop = _what_stops(unit, request, charge, amount_minor, candidate, now)
         if stop is not None:
             _stop(unit, request, bucket, amount_minor, stop, now)
+            row = lock_charge(unit, charge.charge)
+            assert row is not None, "saved above"
+            # The charge was read a moment ago; its dispute may have ended since.
+            read_at = charge.read_at
+            heed_missed_news(unit, row, request, since=read_at, now=now, cause="release")
             return NotPrepared(evaluation=None)
         if has_unsettled(unit, charge.charge):
             # Another attempt on this payment may use up its own pending money: count it once.

@@ -17,8 +17,10 @@ from handlers.carry_out import Carried, carry_out
 from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.prepare import NotPrepared, prepare
 from handlers.services import Services
-from refunds.decision import Evaluation, Outcome, Rule, decide
+from refunds.blocks import check_account
+from refunds.decision import Decision, Evaluation, Outcome, Rule, decide
 from refunds.errors import LeaseLostError
+from refunds.facts import AccountStanding, BalanceFacts
 from refunds.ids import PLATFORM_LANE, RequestId, RunId, account_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.pool import Candidate, Pool, in_turn, judge, open_pool
@@ -34,6 +36,7 @@ from store.lanes import (
     renew_lane,
 )
 from store.ledger import Because, amounts_of, move
+from store.observations import standing_of
 from store.requests import (
     Waiting,
     count_skipped,
@@ -69,7 +72,7 @@ def run_due_lane(services: Services) -> bool:
     try:
         _run(services, claim)
     except UnavailableError as error:
-        circuit.note_trouble(services, account_of(claim.lane), error.trouble)
+        circuit.note_trouble(services, error.account, error.trouble)
         _postpone(services, claim)
         log.warning("run.postponed", trouble=error.trouble, reason=str(error))
     except ReadError as error:
@@ -116,10 +119,14 @@ def _read_ground(services: Services, claim: LaneClaim) -> Ground:
     """Snapshot the reservations first and the balances after: what was promised stays deducted."""
     account = account_of(claim.lane)
     with services.database.reading() as unit:
+        standing = standing_of(unit, account)
         account_mark = mark_reservations(unit, claim.lane)
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
     platform = services.gateway.read_balance(None)
-    ours = None if account is None else services.gateway.read_balance(account)
+    ours: BalanceFacts | None = None
+    # Of an account that left nothing can be read or taken: only a person's release goes out.
+    if account is not None and standing is not AccountStanding.DEAUTHORIZED:
+        ours = services.gateway.read_balance(account)
     circuit.note_success(services, account)
     pool = open_pool(
         available=ours.available if ours else {},
@@ -133,6 +140,7 @@ def _read_ground(services: Services, claim: LaneClaim) -> Ground:
         claim=claim,
         account=ours,
         platform=platform,
+        standing=standing,
         account_mark=account_mark,
         platform_mark=platform_mark,
         pool=pool,
@@ -143,8 +151,15 @@ def _handle(
     services: Services, ground: Ground, waiting: Waiting, candidate: Candidate, progress: _Progress
 ) -> None:
     """Judge one request against what is left; release it, or note why it stays."""
-    evaluation: Evaluation | None = judge(candidate, progress.pool, services.clock())
-    assert evaluation is not None
+    account = account_of(ground.claim.lane)
+    stop = None
+    if account is not None and not candidate.by_person:
+        stop = check_account(account, ground.standing, candidate.waived)
+    evaluation: Evaluation | None
+    if stop is not None:
+        evaluation = _bare(stop)
+    else:
+        evaluation = judge(candidate, progress.pool, services.clock())
     if evaluation.decision.outcome is Outcome.RELEASE:
         evaluation = _release(services, ground, waiting, candidate, progress)
     if evaluation is None:
@@ -161,7 +176,8 @@ def _release(
     try:
         charge = services.gateway.read_payment(waiting.charge.id)
     except NotFoundError as error:
-        return _bare(Rule.NOT_REFUNDABLE, f"Stripe no longer knows {waiting.charge.id}: {error}")
+        why = f"Stripe no longer knows {waiting.charge.id}: {error}"
+        return _bare(decide(Outcome.REVIEW, Rule.NOT_REFUNDABLE, why))
     fresh = refreshed(candidate, waiting, charge, services.policy)
     result = prepare(services, ground, fresh, charge, progress.pool)
     if isinstance(result, NotPrepared):
@@ -259,9 +275,9 @@ def _postpone(services: Services, claim: LaneClaim) -> None:
         _log.warning("run.lease_lost", lane=claim.lane)
 
 
-def _bare(rule: Rule, why: str) -> Evaluation:
+def _bare(decision: Decision) -> Evaluation:
     return Evaluation(
-        decision=decide(Outcome.REVIEW, rule, why),
+        decision=decision,
         need=None,
         spendable_minor=None,
         shortfall_minor=None,

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import structlog
 
+from handlers.disputed import heed_missed_news
 from handlers.review import record_decision, send_charge_to_review
 from refunds.attempt import AttemptState, StepState
 from refunds.decision import Outcome, Rule, decide
@@ -208,6 +209,9 @@ def _move(
         rule = Rule.REQUIRES_ACTION if waits_for_buyer else Rule.REFUND_FAILED
         decision = decide(Outcome.REVIEW, rule, _sentence(facts))
         record_decision(unit, request, decision, now=now, cause=cause)
+        charge = lock_charge(unit, row.charge_id)
+        assert charge is not None, "a refund has its charge"
+        heed_missed_news(unit, charge, request, since=now, now=now, cause=cause)
 
 
 def _observe(unit: Unit, facts: RefundFacts, now: datetime, cause: str) -> Applied:

@@ -9,6 +9,7 @@ import structlog
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
 from handlers.carry_out import carry_out, put_back
+from handlers.disputed import heed_missed_news
 from handlers.review import record_decision
 from handlers.services import Services
 from handlers.settle import apply_refund, finish_if_complete
@@ -96,7 +97,8 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
     refunds = services.gateway.list_refunds(ChargeId(row.charge_id))
     now = services.clock()
     with services.database.unit_of_work() as unit:
-        lock_charge(unit, row.charge_id)
+        charge = lock_charge(unit, row.charge_id)
+        assert charge is not None, "an attempt has its charge"
         attempt = lock_attempt(unit, row.id)
         if attempt is None or attempt.state is not AttemptState.PREPARED:
             return False
@@ -111,6 +113,7 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
         request = lock_request(unit, row.request_id)
         decision = decide(Outcome.HOLD, Rule.NEVER_EXECUTED, why)
         record_decision(unit, request, decision, now=now, cause="reconcile")
+        heed_missed_news(unit, charge, request, since=row.prepared_at, now=now, cause="reconcile")
         mark_due(unit, LaneId(row.lane), now, "reconcile")
     _log.warning("attempt.never_executed", attempt=row.id, request=row.request_id)
     return False

@@ -57,8 +57,8 @@ def _apply_update(unit: Unit, event: Event, facts: AccountFacts | None, now: dat
 
 def _apply_departure(unit: Unit, event: Event, _facts: None, now: datetime) -> Verdict:
     account = _named(event)
-    if not concerns_account(unit, account):
-        return ignored(_UNKNOWN_HERE)
+    # Kept even where nothing draws on the account yet: no later news will tell, and a wish that
+    # came afterwards would wait for a balance that can't be read.
     disconnect_account(unit, account, now)
     return _send_to_review(unit, event, account, AccountStanding.DEAUTHORIZED, now)
 

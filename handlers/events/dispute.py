@@ -9,12 +9,16 @@ from datetime import datetime
 import structlog
 
 from handlers.circuit import note_success
-from handlers.disputed import close_waiting, hurry_waiting, let_go_on, stands_in_the_way
+from handlers.disputed import (
+    close_waiting,
+    hurry_waiting,
+    let_go_on,
+    send_waiting_to_review,
+    stands_in_the_way,
+)
 from handlers.events.payload import object_id
 from handlers.events.reaction import Event, Handler, StaleLookError, Verdict, done, ignored
-from handlers.review import send_charge_to_review
 from handlers.services import Services
-from refunds.decision import Outcome, Rule, decide
 from refunds.facts import DisputeFacts
 from refunds.ids import PLATFORM_LANE, DisputeId, LaneId
 from store.charges import lock_charge
@@ -59,12 +63,7 @@ def _apply(unit: Unit, event: Event, seen: _Seen, now: datetime) -> Verdict:
         closed = close_waiting(unit, dispute, now=now, cause=event.type)
         return done(f"The dispute is lost. Requests closed: {closed}.")
     if in_the_way:
-        decision = decide(
-            Outcome.REVIEW,
-            Rule.DISPUTED,
-            f"{charge.id} has an open dispute, {in_the_way[0].dispute} ({in_the_way[0].status}).",
-        )
-        sent = send_charge_to_review(unit, dispute.charge, decision, now=now, cause=event.type)
+        sent = send_waiting_to_review(unit, charge, in_the_way[0], now=now, cause=event.type)
         return done(f"The dispute is {dispute.status}. Requests sent to review: {sent}.")
     held = let_go_on(unit, charge, dispute, now=now, cause=event.type)
     urgent = 0 if dispute.closed else hurry_waiting(unit, dispute.charge)
