@@ -8,13 +8,22 @@ from datetime import datetime
 
 import structlog
 
-from refunds.decision import Decision, Evaluation
+from refunds.blocks import counted_at_intake
+from refunds.decision import Decision, Evaluation, Outcome, Rule, decide
+from refunds.facts import RefundFacts, RefundStatus
 from refunds.ids import ChargeId, RequestId
 from refunds.lifecycle import WAITING, Bucket
 from store.charges import open_requests
 from store.database import Unit
 from store.ledger import Because, amounts_of, move
-from store.requests import evaluation_of, latest_evaluation, lock_request, record_evaluation
+from store.observations import refunds_of_request
+from store.requests import (
+    evaluation_of,
+    latest_evaluation,
+    lock_request,
+    record_evaluation,
+    use_person_waiver,
+)
 from store.tables.requests import RefundRequest
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +65,42 @@ def send_to_review(
         record_decision(unit, request, decision, now=now, cause=cause)
         _log.info("request.review", request=request.id, rule=decision.rule, cause=cause)
     return moved
+
+
+def question_charge(
+    unit: Unit, facts: RefundFacts, charge: ChargeId, *, now: datetime, cause: str
+) -> int:
+    """Ask a person whether open requests of a locked charge and another hand's refund are the same
+    wish; return how many requests that were.
+
+    A release granted before the refund was known is void: its person didn't know either. A refund
+    older than a request is none of its business: intake counted it.
+    """
+    decision = decide(
+        Outcome.REVIEW,
+        Rule.FOREIGN_REFUND,
+        f"{facts.refund} over {facts.amount} was made on {charge} by another hand.",
+    )
+    asked = 0
+    for each in open_requests(unit, charge):
+        request = lock_request(unit, each.id)
+        if counted_at_intake(facts.created, request.created):
+            continue
+        use_person_waiver(unit, request.id, now)
+        if not send_to_review(unit, request, decision, now=now, cause=cause):
+            if not _waits_for_a_person(unit, request):
+                continue
+            record_decision(unit, request, decision, now=now, cause=cause)
+        asked += 1
+    return asked
+
+
+def _waits_for_a_person(unit: Unit, request: RefundRequest) -> bool:
+    """Whether it lies in review, and not because Stripe's refund of it waits for the buyer."""
+    refunds = refunds_of_request(unit, request.id)
+    if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunds):
+        return False
+    return bool(amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW))
 
 
 def send_charge_to_review(

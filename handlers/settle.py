@@ -10,7 +10,7 @@ from enum import StrEnum
 import structlog
 
 from handlers.disputed import heed_missed_news
-from handlers.review import record_decision, send_charge_to_review
+from handlers.review import question_charge, record_decision
 from refunds.attempt import AttemptState, StepState
 from refunds.decision import Outcome, Rule, decide
 from refunds.exposure import ExposureBucket
@@ -219,12 +219,7 @@ def _observe(unit: Unit, facts: RefundFacts, now: datetime, cause: str) -> Appli
     add_refund(unit, facts, facts.charge, request=None, attempt=None)
     observe_status(unit, facts.refund, facts.status, now, cause)
     if facts.live:
-        decision = decide(
-            Outcome.REVIEW,
-            Rule.FOREIGN_REFUND,
-            f"{facts.refund} over {facts.amount} was made on {facts.charge} by another hand.",
-        )
-        count = send_charge_to_review(unit, facts.charge, decision, now=now, cause=cause)
+        count = question_charge(unit, facts, facts.charge, now=now, cause=cause)
         _log.warning(
             "refund.observed", refund=facts.refund, charge=facts.charge, requests_to_review=count
         )

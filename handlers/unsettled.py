@@ -114,6 +114,9 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
         decision = decide(Outcome.HOLD, Rule.NEVER_EXECUTED, why)
         record_decision(unit, request, decision, now=now, cause="reconcile")
         heed_missed_news(unit, charge, request, since=row.prepared_at, now=now, cause="reconcile")
+        # The list may show another hand's refund that nobody told us of: a person is asked first.
+        for facts in refunds:
+            apply_refund(unit, facts, now=now, cause="reconcile")
         mark_due(unit, LaneId(row.lane), now, "reconcile")
     _log.warning("attempt.never_executed", attempt=row.id, request=row.request_id)
     return False

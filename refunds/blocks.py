@@ -6,11 +6,22 @@ This module judges facts in a fixed order; it may not look at balances or at oth
 
 from collections.abc import Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import AccountStanding, ChargeFacts
 from refunds.money import Money, format_minor
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""Between our clock and Stripe's, and between reading a charge and storing its request."""
+
+
+def counted_at_intake(refunded_at: datetime, requested_at: datetime) -> bool:
+    """Whether a refund is so much older than a request that intake counted it: whoever asked knew
+    of it, or could.
+    """
+    return refunded_at + CLOCKS_DIFFER < requested_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

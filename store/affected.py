@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import or_, text
 from sqlmodel import col, select
 
+from refunds.blocks import CLOCKS_DIFFER
 from refunds.decision import Rule
 from refunds.facts import RefundStatus
 from refunds.ids import AccountId, LaneId, RequestId, lane_of
@@ -92,7 +93,7 @@ def waiting_on(
 
 def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None:
     """Return a refund of the charge by another hand that still counts and was not known before
-    `since`.
+    `since`, when a request was made that did not count it.
     """
     earlier = (
         select(RefundObservation.refund_id)
@@ -104,6 +105,7 @@ def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None
         select(Refund)
         .where(col(Refund.charge_id) == charge, col(Refund.observed).is_(True))
         .where(col(Refund.status).not_in(_NOT_LIVE), ~earlier)
+        .where(col(Refund.created) >= since - CLOCKS_DIFFER)
         .order_by(col(Refund.id))
         .limit(1)
     )
