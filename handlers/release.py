@@ -24,7 +24,7 @@ from refunds.facts import AccountStanding, BalanceFacts
 from refunds.ids import PLATFORM_LANE, RequestId, RunId, account_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.pool import Candidate, Pool, in_turn, judge, open_pool
-from refunds.retry import LANE_BACKOFF, RetryAt
+from refunds.retry import LANE_BACKOFF, UNREADABLE_BACKOFF, RetryAt
 from store.attempts import mark_reservations
 from store.database import Unit
 from store.lanes import (
@@ -178,6 +178,9 @@ def _release(
     except NotFoundError as error:
         why = f"Stripe no longer knows {waiting.charge.id}: {error}"
         return _bare(decide(Outcome.REVIEW, Rule.NOT_REFUNDABLE, why))
+    except ReadError as error:
+        _pass_by(services, ground.claim, candidate.request, error)
+        return None
     fresh = refreshed(candidate, waiting, charge, services.policy)
     result = prepare(services, ground, fresh, charge, progress.pool)
     if isinstance(result, NotPrepared):
@@ -193,6 +196,22 @@ def _release(
         progress.pool = progress.pool.close(fresh.need.currency)
     _log.info("run.released", request=fresh.request, account=account, carried=carried)
     return None
+
+
+def _pass_by(services: Services, claim: LaneClaim, request: RequestId, error: ReadError) -> None:
+    """Leave a request whose payment can't be read for a later run: it must not keep the others.
+
+    Where Stripe itself is unwell the next ones fail alike, until the circuit ends the run.
+    """
+    if isinstance(error, UnavailableError):
+        circuit.note_trouble(services, error.account, error.trouble)
+    now = services.clock()
+    with services.database.unit_of_work() as unit:
+        row = lock_request(unit, request)
+        row.not_before = now + UNREADABLE_BACKOFF.delay(1, services.jitter())
+        unit.add(row)
+        renew_lane(unit, claim, now)
+    _log.warning("run.payment_unreadable", request=request, reason=str(error))
 
 
 def _record_left(
