@@ -47,8 +47,8 @@ def assess(services: Services, wish: Wish) -> Assessment:
     charge = read_charge(services, wish)
     with services.database.reading() as unit:
         claimed = claimed_minor(unit, charge.charge)
-    charge, amount = settle_amount(services, charge, wish, claimed)
-    stop = _what_stops(services, charge, amount, claimed)
+    counted, amount = settle_amount(services, charge, wish, claimed)
+    stop = _what_stops(services, counted, amount, claimed)
     if stop is not None:
         return Assessment(
             charge=charge, amount=amount, evaluation=_bare(stop), balances=(), inputs={}

@@ -15,6 +15,7 @@ from handlers import circuit
 from handlers.candidates import candidate_of, refreshed
 from handlers.carry_out import Carried, carry_out
 from handlers.ground import Ground, ensure_run, inputs_of
+from handlers.payments import read_changed_payments
 from handlers.prepare import NotPrepared, prepare
 from handlers.services import Services
 from refunds.blocks import check_account
@@ -89,6 +90,7 @@ def _run(services: Services, claim: LaneClaim) -> None:
         with services.database.unit_of_work() as unit:
             postpone_lane(unit, claim, wait_until, failed=False)
         return
+    read_changed_payments(services, claim.lane)
     with services.database.reading() as unit:
         now = services.clock()
         rows = waiting_in(unit, claim.lane, services.mode, now)

@@ -251,6 +251,9 @@ def account_take(candidate: Candidate, evaluation: Evaluation) -> Money | None:
 def _shortfall(candidate: Candidate, spendable_minor: int | None) -> int | None:
     if candidate.need is None or spendable_minor is None:
         return None
+    if candidate.need.total_minor == 0:
+        # Nothing is left to reverse: what the account owes already is no part of this refund.
+        return 0
     return max(0, candidate.need.total_minor - spendable_minor)
 
 

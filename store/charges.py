@@ -7,16 +7,16 @@ from collections.abc import Set
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from refunds.facts import ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
-from refunds.ids import AccountId, ChargeId, PaymentIntentId, RequestId, TransferId
+from refunds.ids import AccountId, ChargeId, LaneId, PaymentIntentId, RequestId, TransferId
 from refunds.lifecycle import OPEN, Bucket
 from refunds.money import Currency, Money
 from store.database import Unit
 from store.tables.observations import Refund
-from store.tables.requests import Charge, RefundRequest, RequestBucket
+from store.tables.requests import WAITING_ONLY, Charge, RefundRequest, RequestBucket
 from store.upsert import insert_or_ignore
 
 _NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
@@ -134,6 +134,28 @@ def unfinished_charges(
     statement = select(Charge.id).where(moving | young).order_by(col(Charge.id)).limit(limit)
     if after is not None:
         statement = statement.where(col(Charge.id) > after)
+    return [ChargeId(charge) for charge in unit.exec(statement)]
+
+
+def changed_charges(unit: Unit, lane: LaneId, limit: int) -> list[ChargeId]:
+    """Return charges of requests that wait in a lane and of which a refund was read later than the
+    charge itself, by id.
+    """
+    heard = (
+        select(Refund.id)
+        .where(col(Refund.charge_id) == col(Charge.id), col(Refund.read_at) > col(Charge.read_at))
+        .exists()
+    )
+    statement = (
+        select(Charge.id)
+        .join(RefundRequest, col(RefundRequest.charge_id) == col(Charge.id))
+        .join(RequestBucket, col(RequestBucket.request_id) == col(RefundRequest.id))
+        .where(text(WAITING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
+        .where(col(RequestBucket.lane) == lane, heard)
+        .distinct()
+        .order_by(col(Charge.id))
+        .limit(limit)
+    )
     return [ChargeId(charge) for charge in unit.exec(statement)]
 
 
