@@ -81,7 +81,7 @@ def prepare(
         bucket, amount_minor = waiting
         stop = _what_stops(unit, request, charge, amount_minor, candidate, now)
         if stop is not None:
-            _stop(unit, request, bucket, amount_minor, stop, now)
+            _stop(unit, request, candidate, bucket, amount_minor, stop, now)
             row = lock_charge(unit, charge.charge)
             assert row is not None, "saved above"
             # The charge was read a moment ago; its dispute may have ended since.
@@ -216,6 +216,7 @@ def _what_stops(
 def _stop(
     unit: Unit,
     request: RefundRequest,
+    candidate: Candidate,
     bucket: Bucket,
     amount_minor: int,
     stop: Decision,
@@ -224,8 +225,10 @@ def _stop(
     if bucket in WAITING:
         because = Because(at=now, cause="release", why=stop.why)
         move(unit, request, bucket, Bucket.REVIEW, amount_minor, because)
-    # A person's release that can't be done is used up: it must not be tried for ever.
-    use_person_waiver(unit, request.id, now)
+    if candidate.by_person:
+        # A person's release that can't be done is used up: it must not be tried for ever. One that
+        # came while this run was under way is for the next run.
+        use_person_waiver(unit, request.id, now)
     record_decision(unit, request, stop, now=now, cause="release")
 
 

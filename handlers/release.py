@@ -259,8 +259,9 @@ def _record_one(
         run=ground.run,
     )
     because = Because(at=now, cause=ground.claim.cause, why=decision.why, need=evaluation.need)
-    if decision.outcome is Outcome.REVIEW:
-        # A person's release that can't be done is used up, or it would be tried for ever.
+    if decision.outcome is Outcome.REVIEW and candidate.by_person:
+        # A person's release that can't be done is used up, or it would be tried for ever. One that
+        # came while this run was under way is for the next run.
         use_person_waiver(unit, request.id, now)
     target = Bucket.REVIEW if decision.outcome is Outcome.REVIEW else Bucket.HELD
     for bucket, amount_minor in waits.items():
