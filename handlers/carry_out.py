@@ -201,13 +201,12 @@ def _refuse(
         settle_attempt(unit, row, AttemptState.REFUSED, now)
         close_reservations(unit, row.id, ReservationEnd.FREED, now)
         move(unit, request, Bucket.RELEASING, Bucket.REVIEW, row.amount_minor, because)
+        # What was kept for it is free, and should a dispute be over by now, it is on hold again.
+        mark_due(unit, LaneId(row.lane), now, "refused")
     record_decision(unit, request, decision, now=now, cause="release")
     charge = lock_charge(unit, row.charge_id)
     assert charge is not None, "an attempt has its charge"
     heed_missed_news(unit, charge, request, since=row.prepared_at, now=now, cause="release")
-    if decision.rule is Rule.DISPUTED:
-        # Should the dispute be over by now, the request is on hold again.
-        mark_due(unit, LaneId(row.lane), now, "retry")
 
 
 def _verdict(refusal: Refused) -> Decision:

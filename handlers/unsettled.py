@@ -26,6 +26,7 @@ from refunds.facts import METADATA_ATTEMPT
 from refunds.ids import AttemptId, ChargeId, LaneId, TransferId, account_of
 from refunds.retry import UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import StepKind, Trouble
+from store.affected import lane_has_work
 from store.attempts import (
     claim_unsettled,
     get_attempt,
@@ -69,6 +70,7 @@ def recover_due_attempt(services: Services) -> bool:
             carry_out(services, attempt, fence)
         else:
             _look(services, row)
+        _wake_lane(services, row)
     except LeaseLostError:
         _log.info("attempt.lease_lost", attempt=attempt)
     except UnavailableError as error:
@@ -78,6 +80,16 @@ def recover_due_attempt(services: Services) -> bool:
         _log.warning("attempt.unreadable", attempt=attempt, reason=str(error))
         _try_later(services, row, Trouble.SERVER_ERROR)
     return True
+
+
+def _wake_lane(services: Services, row: ReleaseAttempt) -> None:
+    """Let those be judged anew that the money kept for a settled attempt held up."""
+    lane = LaneId(row.lane)
+    with services.database.unit_of_work() as unit:
+        attempt = get_attempt(unit, row.id)
+        settled = attempt is not None and attempt.state is not AttemptState.PREPARED
+        if settled and lane_has_work(unit, lane):
+            mark_due(unit, lane, services.clock(), "settled")
 
 
 def _look(services: Services, row: ReleaseAttempt) -> None:
