@@ -4,16 +4,20 @@ It may not decide anything or show what is not stored.
 """
 
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
+from refunds.decision import Evaluation
 from refunds.ids import RequestId
-from refunds.lifecycle import SENT
+from refunds.lifecycle import SENT, Status
 from store.charges import load_charge
 from store.database import Unit
 from store.ledger import amounts_of
 from store.observations import refunds_of_request
 from store.requests import evaluation_of, get_request, latest_evaluation
 from store.tables.requests import EvaluationRow, RefundRequest
+
+_STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
+"""In these a request waits for something, or for somebody."""
 
 
 class NeedView(TypedDict):
@@ -95,7 +99,7 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
         spendable=None if evaluation is None else evaluation.spendable_minor,
         shortfall=None if evaluation is None else evaluation.shortfall_minor,
         decision=_decision(decided),
-        next_steps=[] if evaluation is None else list(evaluation.decision.next_steps),
+        next_steps=_next_steps(row, evaluation),
         deadline=_seconds(row.deadline) if row.charge_id is not None else None,
         eta=None,
         eta_confidence=None,
@@ -108,6 +112,13 @@ def _charge_of(unit: Unit, row: RefundRequest) -> tuple[str | None, str | None]:
     """Return the payment intent and the charge type of a request, where they are known."""
     charge = None if row.charge_id is None else load_charge(unit, row.charge_id)
     return (None, None) if charge is None else (charge.payment_intent, charge.charge_type)
+
+
+def _next_steps(row: RefundRequest, evaluation: Evaluation | None) -> list[str]:
+    # A decision to release has no steps left once it was acted on; a rejection keeps its advice.
+    if evaluation is None or row.status not in _STANDS_STILL:
+        return []
+    return list(evaluation.decision.next_steps)
 
 
 def _decision(row: EvaluationRow | None) -> DecisionView | None:

@@ -79,7 +79,7 @@ class RequestOpenError(WishError):
     def __init__(self, charge: str, open_request: str) -> None:
         super().__init__(
             f"{charge} already has the open refund request {open_request}; "
-            "wait for it, cancel it, or send additional=true if the buyer is owed both",
+            "wait for it, cancel it, or say that this one is additional if the buyer is owed both",
             param="additional",
         )
         self.open_request = open_request

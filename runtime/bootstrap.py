@@ -19,7 +19,7 @@ from refunds.steps import Trouble
 from runtime.settings import Settings
 from store.database import Database
 from store.installation import pin_platform, pinned_platform
-from store.migrate import current_heads_match
+from store.schema import current_heads_match
 from store.tables.requests import Mode
 
 MODE: Final = Mode.LIVE

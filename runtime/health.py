@@ -10,7 +10,7 @@ from typing import Final
 from flask import Blueprint, Response, jsonify
 
 from store.database import Database, DatabaseUnavailableError
-from store.migrate import current_heads_match
+from store.schema import current_heads_match
 from store.workers import live_workers
 
 WORKER_SILENT_AFTER: Final = timedelta(seconds=30)

@@ -52,7 +52,11 @@ class Worker:
         self._services = replace(services, stopping=self._stop.is_set)
 
     def stop(self) -> None:
-        """Ask the worker to drain: no new work is taken. Safe in a signal handler."""
+        """Ask the worker to drain: no new work is taken.
+
+        Call it from a thread, not from a signal handler: the main thread may be waiting on the same
+        event, and would wait for itself.
+        """
         self._stop.set()
 
     def run_once(self) -> int:

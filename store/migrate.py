@@ -1,17 +1,14 @@
-"""Brings a database to the newest schema, and tells whether it is there.
+"""Brings a database to the newest schema.
 
 It may not describe the schema: the tables do, and the revisions repeat it.
 """
 
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from store.database import Database, Unit
@@ -33,13 +30,6 @@ def upgrade(url: str) -> None:
             command.upgrade(_config(connection), "head")
     finally:
         database.dispose()
-
-
-def current_heads_match(database: Database) -> bool:
-    """Return whether the database has exactly the schema that this version needs."""
-    with database.reading() as unit:
-        context = MigrationContext.configure(unit.connection())
-        return set(context.get_current_heads()) == _script_heads()
 
 
 def draft(message: str, revision: str) -> None:
@@ -76,8 +66,3 @@ def _config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-@lru_cache(maxsize=1)
-def _script_heads() -> frozenset[str]:
-    return frozenset(ScriptDirectory.from_config(_config()).get_heads())

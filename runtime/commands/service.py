@@ -28,7 +28,7 @@ from runtime.processes import LOOK_EVERY_SECONDS, WEB, WORKER, Children, Stop
 from runtime.settings import Settings, load_settings
 from runtime.worker import Worker
 from store.database import Database
-from store.migrate import current_heads_match, upgrade
+from store.schema import current_heads_match
 
 _STRIPE_AGAIN_SECONDS: Final = 5.0
 
@@ -43,6 +43,8 @@ def migrate(*, as_json: bool) -> None:
     Safe to run again, and by several processes at once: it is done once, whole or not at all. Run
     it before each new version starts (Heroku: the release phase in the Procfile).
     """
+    from store.migrate import upgrade
+
     settings = load_settings()
     url = settings.database_url.get_secret_value()
     database = Database(url)

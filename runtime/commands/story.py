@@ -5,14 +5,12 @@ It may not decide or change anything; every line is a stored row.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from handlers.view import RequestView, view_request
 from refunds.ids import RequestId
-from refunds.lifecycle import Status
 from runtime.display import NOTHING, coloured, facts, moment, money, table
 from store.attempts import attempts_of, calls_of, steps_of
 from store.database import Unit
@@ -74,10 +72,6 @@ def load_story(unit: Unit, request: RequestId) -> Story:
     )
 
 
-_STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
-"""Statuses in which the latest decision still says what can be done; later it is history."""
-
-
 def render_request(
     view: RequestView, *extra: tuple[str, str], with_steps: bool = True
 ) -> RenderableType:
@@ -85,7 +79,7 @@ def render_request(
     need, decision = view["need"], view["decision"]
     need_currency = None if need is None else need["currency"]
     buffer = need["fx_buffer"] if need else 0
-    steps = view["next_steps"] if with_steps and view["status"] in _STANDS_STILL else []
+    steps = view["next_steps"] if with_steps else []
     decided = "Stripe could not be asked yet; it is decided as soon as it can be"
     return facts(
         view["id"] or "Preview: nothing is recorded",

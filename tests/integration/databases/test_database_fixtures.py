@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from store.database import Database
-from store.migrate import current_heads_match
+from store.schema import current_heads_match
 
 
 def test_a_migrated_database_has_the_newest_schema(database_url: str) -> None:

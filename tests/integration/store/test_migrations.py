@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from store.database import Database
-from store.migrate import current_heads_match, upgrade
+from store.migrate import upgrade
+from store.schema import HEAD, current_heads_match
 from store.tables import extra_ddl, metadata
 from store.tables.base import run_ddl
+from tests.support.repository import ROOT
 
 SQLITE_CATALOGUE = """
     SELECT type || ' ' || name || ' on ' || tbl_name, sql FROM sqlite_master
@@ -127,6 +130,11 @@ def test_a_database_is_current_only_once_it_is_migrated(empty_database_url: str)
     assert not is_current(empty_database_url)
     upgrade(empty_database_url)
     assert is_current(empty_database_url)
+
+
+def test_the_head_that_every_command_asks_for_is_the_newest_revision() -> None:
+    scripts = ScriptDirectory(str(ROOT / "store" / "migrations"))
+    assert scripts.get_heads() == [HEAD]
 
 
 def test_upgrading_twice_changes_nothing(empty_database_url: str) -> None:
