@@ -7,17 +7,13 @@ import heapq
 import json
 import logging
 import threading
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from typing import assert_never
 
 import urllib3
 
 from sandbox.clock import Wall, monotonic_seconds, wall_seconds
-from sandbox.delivery.rules import DeliveryRule, DeliveryRules, Mishap
 from sandbox.delivery.signing import signature_header
+from sandbox.delivery.sorting import Delivery, Sorting, Standing
 from sandbox.shapes import JsonObject
 from sandbox.world import webhooks
 from sandbox.world.core import World
@@ -29,35 +25,6 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 """Waits between attempts: much shorter than Stripe's, a developer is watching."""
 
 SENDERS = 8
-KEPT = 10_000
-"""Finished deliveries that are remembered."""
-
-
-class Standing(StrEnum):
-    """How a delivery stands."""
-
-    WAITING = "waiting"
-    HELD = "held"
-    DELIVERED = "delivered"
-    GIVEN_UP = "given_up"
-    DROPPED = "dropped"
-
-
-@dataclass(slots=True, kw_only=True)
-class Delivery:
-    """One event on its way to one endpoint."""
-
-    number: int
-    event: str
-    type: str
-    endpoint: str
-    url: str
-    standing: Standing = Standing.WAITING
-    attempts: list[JsonObject] = field(default_factory=list)
-
-    def shown(self) -> JsonObject:
-        """The delivery as JSON."""
-        return {**asdict(self), "standing": self.standing.value}
 
 
 class Courier:
@@ -72,16 +39,14 @@ class Courier:
         wall: Wall = wall_seconds,
     ) -> None:
         self.world = world
-        self.rules = DeliveryRules(seed=world.seed)
+        # Apart, or the senders' threads would shuffle what a rule has put in order.
+        self._sorting = Sorting(world, self._queue, apart_seconds=0.15)
         self._retry_seconds = retry_seconds
         self._timeout = urllib3.Timeout(total=timeout_seconds)
         self._wall = wall
         self._condition = threading.Condition()
         self._due: list[tuple[float, int, Delivery]] = []
-        self._held: list[tuple[DeliveryRule, Delivery]] = []
-        self._history: deque[Delivery] = deque(maxlen=KEPT)
         self._open = 0
-        self._count = 0
         self._stopping = False
         self._pool = urllib3.PoolManager(maxsize=SENDERS, retries=False)
         self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="courier")
@@ -110,92 +75,35 @@ class Courier:
     def shown(self) -> JsonObject:
         """Every delivery and every rule as JSON."""
         with self._condition:
-            return {
-                "deliveries": [delivery.shown() for delivery in self._history],
-                "rules": [rule.shown() for rule in self.rules.rules],
-            }
+            return self._sorting.shown()
 
     def add_rule(self, wish: JsonObject) -> JsonObject:
         """Make a delivery rule; raises ValueError or TypeError for one that makes no sense."""
         with self._condition:
-            return self.rules.add(wish).shown()
+            return self._sorting.add_rule(wish)
 
     def clear_rules(self) -> int:
         """Forget all delivery rules; what they hold back stays held until released."""
         with self._condition:
-            count = len(self.rules.rules)
-            self.rules.rules.clear()
-            return count
+            return self._sorting.clear_rules()
 
     def release_held(self) -> int:
         """Send the deliveries that rules hold back, oldest first."""
         with self._condition:
-            held = [delivery for _, delivery in self._held]
-            self._held.clear()
-            for delivery in held:
-                self._queue(delivery, 0.0)
-            return len(held)
+            return self._sorting.release_held()
 
     def _on_event(self, event: Record) -> None:
         endpoints = webhooks.audience(self.world, event)
         event.body["pending_webhooks"] = len(endpoints)
-        for endpoint in endpoints:
-            self._send_new(event, endpoint, ruled=True)
+        with self._condition:
+            for endpoint in endpoints:
+                self._sorting.post(event, endpoint, ruled=True)
 
     def _on_resend(self, event: Record, endpoint: Record | None) -> None:
-        for each in [endpoint] if endpoint else webhooks.audience(self.world, event):
-            self._send_new(event, each, ruled=False)
-
-    def _send_new(self, event: Record, endpoint: Record, *, ruled: bool) -> None:
+        endpoints = [endpoint] if endpoint else webhooks.audience(self.world, event)
         with self._condition:
-            rule = self.rules.take(event.body["type"], event.body.get("account")) if ruled else None
-            delivery = self._new(event, endpoint)
-            if rule is None:
-                self._queue(delivery, 0.0)
-            else:
-                self._mishap(rule, delivery, event, endpoint)
-
-    def _mishap(
-        self, rule: DeliveryRule, delivery: Delivery, event: Record, endpoint: Record
-    ) -> None:
-        match rule.kind:
-            case Mishap.DROP:
-                delivery.standing = Standing.DROPPED
-            case Mishap.DUPLICATE:
-                self._queue(delivery, 0.0)
-                for _ in range(rule.copies):
-                    self._queue(self._new(event, endpoint), 0.0)
-            case Mishap.DELAY:
-                self._queue(delivery, rule.seconds)
-            case Mishap.HOLD | Mishap.REORDER:
-                delivery.standing = Standing.HELD
-                self._held.append((rule, delivery))
-                self._release_full(rule)
-            case _:
-                assert_never(rule.kind)
-
-    def _release_full(self, rule: DeliveryRule) -> None:
-        if rule.kind is not Mishap.REORDER:
-            return
-        mine = [delivery for holder, delivery in self._held if holder is rule]
-        if len(mine) < rule.size:
-            return
-        self._held = [pair for pair in self._held if pair[0] is not rule]
-        # A little apart, or the senders' threads would shuffle what the rule has put in order.
-        for place, delivery in enumerate(reversed(mine)):
-            self._queue(delivery, 0.15 * place)
-
-    def _new(self, event: Record, endpoint: Record) -> Delivery:
-        self._count += 1
-        delivery = Delivery(
-            number=self._count,
-            event=event.id,
-            type=event.body["type"],
-            endpoint=endpoint.id,
-            url=endpoint.body["url"],
-        )
-        self._history.append(delivery)
-        return delivery
+            for each in endpoints:
+                self._sorting.post(event, each, ruled=False)
 
     def _queue(self, delivery: Delivery, seconds: float) -> None:
         if not delivery.attempts:

@@ -5,14 +5,11 @@ It keeps and signs deliveries in the world's own time and may not send any.
 
 import heapq
 import json
-from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import assert_never
+from dataclasses import dataclass, field
 
-from sandbox.delivery.courier import KEPT, Delivery, Standing
-from sandbox.delivery.rules import DeliveryRule, DeliveryRules, Mishap
 from sandbox.delivery.signing import signature_header
+from sandbox.delivery.sorting import Delivery, Sorting, Standing
 from sandbox.shapes import JsonObject
 from sandbox.world import webhooks
 from sandbox.world.core import World
@@ -47,11 +44,8 @@ class Mailbox:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.rules = DeliveryRules(seed=world.seed)
+        self._sorting = Sorting(world, self._put)
         self._slots: list[_Slot] = []
-        self._held: list[tuple[DeliveryRule, Delivery]] = []
-        self._history: deque[Delivery] = deque(maxlen=KEPT)
-        self._count = 0
         self._place = 0
         world.listeners.append(self._on_event)
         world.retellers.append(self._on_resend)
@@ -86,89 +80,34 @@ class Mailbox:
 
     def shown(self) -> JsonObject:
         """Every delivery and every rule as JSON."""
-        return {
-            "deliveries": [
-                {**asdict(delivery), "standing": delivery.standing.value}
-                for delivery in self._history
-            ],
-            "rules": [rule.shown() for rule in self.rules.rules],
-        }
+        return self._sorting.shown()
 
     def add_rule(self, wish: JsonObject) -> JsonObject:
         """Make a delivery rule; raises ValueError or TypeError for one that makes no sense."""
-        return self.rules.add(wish).shown()
+        return self._sorting.add_rule(wish)
 
     def clear_rules(self) -> int:
         """Forget all delivery rules; what they hold back stays held until released."""
-        count = len(self.rules.rules)
-        self.rules.rules.clear()
-        return count
+        return self._sorting.clear_rules()
 
     def release_held(self) -> int:
         """Make the deliveries that rules hold back due, oldest first."""
-        held = [delivery for _, delivery in self._held]
-        self._held.clear()
-        for delivery in held:
-            self._put(delivery, 0)
-        return len(held)
+        return self._sorting.release_held()
 
     def _on_event(self, event: Record) -> None:
         endpoints = webhooks.audience(self.world, event)
         event.body["pending_webhooks"] = len(endpoints)
         for endpoint in endpoints:
-            rule = self.rules.take(event.body["type"], event.body.get("account"))
-            delivery = self._new(event, endpoint)
-            if rule is None:
-                self._put(delivery, 0)
-            else:
-                self._mishap(rule, delivery, event, endpoint)
+            self._sorting.post(event, endpoint, ruled=True)
 
     def _on_resend(self, event: Record, endpoint: Record | None) -> None:
         for each in [endpoint] if endpoint else webhooks.audience(self.world, event):
-            self._put(self._new(event, each), 0)
+            self._sorting.post(event, each, ruled=False)
 
-    def _mishap(
-        self, rule: DeliveryRule, delivery: Delivery, event: Record, endpoint: Record
-    ) -> None:
-        match rule.kind:
-            case Mishap.DROP:
-                delivery.standing = Standing.DROPPED
-            case Mishap.DUPLICATE:
-                self._put(delivery, 0)
-                for _ in range(rule.copies):
-                    self._put(self._new(event, endpoint), 0)
-            case Mishap.DELAY:
-                self._put(delivery, int(rule.seconds))
-            case Mishap.HOLD | Mishap.REORDER:
-                delivery.standing = Standing.HELD
-                self._held.append((rule, delivery))
-                self._release_full(rule)
-            case _:
-                assert_never(rule.kind)
-
-    def _release_full(self, rule: DeliveryRule) -> None:
-        mine = [delivery for holder, delivery in self._held if holder is rule]
-        if rule.kind is Mishap.REORDER and len(mine) >= rule.size:
-            self._held = [pair for pair in self._held if pair[0] is not rule]
-            for delivery in reversed(mine):
-                self._put(delivery, 0)
-
-    def _new(self, event: Record, endpoint: Record) -> Delivery:
-        self._count += 1
-        delivery = Delivery(
-            number=self._count,
-            event=event.id,
-            type=event.body["type"],
-            endpoint=endpoint.id,
-            url=endpoint.body["url"],
-        )
-        self._history.append(delivery)
-        return delivery
-
-    def _put(self, delivery: Delivery, seconds: int) -> None:
+    def _put(self, delivery: Delivery, seconds: float) -> None:
         self._place += 1
         delivery.standing = Standing.WAITING
-        heapq.heappush(self._slots, _Slot(self.world.now() + seconds, self._place, delivery))
+        heapq.heappush(self._slots, _Slot(self.world.now() + int(seconds), self._place, delivery))
 
     def _next(self) -> _Slot | None:
         ready = self._slots and self._slots[0].due <= self.world.now()

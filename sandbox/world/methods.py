@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sandbox.errors import invalid, missing
 from sandbox.shapes import AccountId, JsonObject
-from sandbox.world.builders import METHODS, Method, method_details
+from sandbox.world.builders import METHODS, Method, billing_details, method_details
 from sandbox.world.core import World
 from sandbox.world.shelves import Record
 
@@ -54,20 +54,7 @@ def make(world: World, owner: AccountId, method: Method) -> Record:
         "id": world.new_id("pm"),
         "object": "payment_method",
         "allow_redisplay": "unspecified",
-        "billing_details": {
-            "address": {
-                "city": None,
-                "country": None,
-                "line1": None,
-                "line2": None,
-                "postal_code": None,
-                "state": None,
-            },
-            "email": None,
-            "name": None,
-            "phone": None,
-            "tax_id": None,
-        },
+        "billing_details": billing_details(),
         "created": world.now(),
         "customer": None,
         "customer_account": None,

@@ -3,6 +3,7 @@
 It may not know what the CLI is asked to do.
 """
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -23,16 +24,19 @@ class StripeCliMissingError(Exception):
 
 def install() -> None:
     """Make sure that the CLI is there; raises StripeCliMissingError."""
-    if os.access(BINARY, os.X_OK):
-        return
-    done = subprocess.run(
-        ["make", "--silent", "stripe-cli"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
+    with (ROOT / "Makefile").open() as lock:
+        # Several test processes may want it at once; npm can't install twice at the same time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.access(BINARY, os.X_OK):
+            return
+        done = subprocess.run(
+            ["make", "--silent", "stripe-cli"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=110,
+        )
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()
         raise StripeCliMissingError(f"no Stripe CLI: {said[-1] if said else 'make failed'}")

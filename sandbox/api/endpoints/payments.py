@@ -28,29 +28,11 @@ def intent_list(call: Call) -> JsonObject:
 
 def intent_create(call: Call) -> JsonObject:
     """Begin a payment, and confirm it when asked."""
-    params = call.params
-    transfer_data = params.nested("transfer_data", ("destination", "amount"))
-    customer = params.text("customer")
+    params, customer = call.params, call.params.text("customer")
     if customer:
         call.referred("customer", customer, "customer")
     chosen = methods.find(call.world, call.owner, params.text("payment_method"), customer)
-    purchase = payments.Purchase(
-        owner=call.owner,
-        amount_minor=params.required_integer("amount"),
-        currency=params.required_currency(),
-        method=chosen.method,
-        payment_method=chosen.id,
-        destination=_destination(call, transfer_data),
-        transfer_amount_minor=transfer_data.integer("amount"),
-        application_fee_minor=params.integer("application_fee_amount"),
-        on_behalf_of=params.text("on_behalf_of"),
-        transfer_group=params.text("transfer_group"),
-        customer=customer,
-        description=params.text("description"),
-        off_session=params.text("off_session") not in (None, "false"),
-        metadata=params.metadata(),
-        shown=_shown(params),
-    )
+    purchase = _purchase(call, chosen, off_session=_off_session(params))
     confirming = params.boolean("confirm")
     record = payments.begin(call.world, purchase)
     if chosen.id is not None:
@@ -88,7 +70,7 @@ def intent_confirm(call: Call) -> JsonObject:
         purchase,
         method=chosen.method,
         payment_method=chosen.id,
-        off_session=params.text("off_session") not in (None, "false"),
+        off_session=_off_session(params),
     )
     record.hidden["purchase"] = purchase
     return call.answer(payments.confirm(call.world, record, purchase))
@@ -116,6 +98,36 @@ def intent_update(call: Call) -> JsonObject:
     if call.params.has("description"):
         record.body["description"] = call.params.text("description")
     return change_metadata(call, record)
+
+
+def _off_session(params: Params) -> bool:
+    """Whether the buyer isn't there; Stripe takes `true` and words such as `recurring`."""
+    return params.text("off_session") not in (None, "false")
+
+
+def _purchase(
+    call: Call, chosen: methods.Chosen, *, off_session: bool = False
+) -> payments.Purchase:
+    """What the parameters of a payment ask for."""
+    params = call.params
+    transfer_data = params.nested("transfer_data", ("destination", "amount"))
+    return payments.Purchase(
+        owner=call.owner,
+        amount_minor=params.required_integer("amount"),
+        currency=params.required_currency(),
+        method=chosen.method,
+        payment_method=chosen.id,
+        destination=_destination(call, transfer_data),
+        transfer_amount_minor=transfer_data.integer("amount"),
+        application_fee_minor=params.integer("application_fee_amount"),
+        on_behalf_of=params.text("on_behalf_of"),
+        transfer_group=params.text("transfer_group"),
+        customer=params.text("customer"),
+        description=params.text("description"),
+        off_session=off_session,
+        metadata=params.metadata(),
+        shown=_shown(params),
+    )
 
 
 def _shown(params: Params) -> JsonObject:
@@ -172,28 +184,9 @@ def charge_list(call: Call) -> JsonObject:
 def charge_create(call: Call) -> JsonObject:
     """A charge the old way, without a PaymentIntent of the caller's making."""
     params = call.params
-    transfer_data = params.nested("transfer_data", ("destination", "amount"))
-    chosen = methods.find(
-        call.world, call.owner, params.text("source") or "tok_visa", params.text("customer")
-    )
-    purchase = payments.Purchase(
-        owner=call.owner,
-        amount_minor=params.required_integer("amount"),
-        currency=params.required_currency(),
-        method=chosen.method,
-        payment_method=chosen.id,
-        destination=_destination(call, transfer_data),
-        transfer_amount_minor=transfer_data.integer("amount"),
-        application_fee_minor=params.integer("application_fee_amount"),
-        on_behalf_of=params.text("on_behalf_of"),
-        transfer_group=params.text("transfer_group"),
-        customer=params.text("customer"),
-        description=params.text("description"),
-        metadata=params.metadata(),
-        shown=_shown(params),
-    )
-    made = payments.charge_alone(call.world, purchase)
-    return call.answer(made)
+    source, customer = params.text("source") or "tok_visa", params.text("customer")
+    chosen = methods.find(call.world, call.owner, source, customer)
+    return call.answer(payments.charge_alone(call.world, _purchase(call, chosen)))
 
 
 def charge_update(call: Call) -> JsonObject:
