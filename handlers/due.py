@@ -6,8 +6,9 @@ It may not read a balance or release anything.
 from datetime import datetime
 from typing import Final
 
-from refunds.ids import AccountId, LaneId, lane_of
+from refunds.ids import AccountId, ChargeId, LaneId, lane_of
 from store.affected import lane_has_work, lanes_short_of_platform
+from store.charges import load_charge
 from store.database import Unit
 from store.lanes import mark_due
 
@@ -30,6 +31,19 @@ def money_came_in(unit: Unit, *accounts: AccountId | None, now: datetime, cause:
     for lane in sorted(lanes):
         mark_due(unit, lane, now, cause)
     return len(lanes)
+
+
+def promise_ended(unit: Unit, charge: ChargeId, *, now: datetime, cause: str) -> None:
+    """Mark due whoever waits beside a refund of this charge whose outcome became known.
+
+    What was kept for it is free again, or gone from the balance it was deducted from: a run in
+    between counted it twice, and nothing else would tell those it then left on hold. For outcomes
+    that come from elsewhere than the run that prepared them; that run knows what it took.
+    """
+    row = load_charge(unit, charge)
+    if row is not None:
+        account = AccountId(row.account) if row.account else None
+        money_came_in(unit, account, None, now=now, cause=cause)
 
 
 def _short_lanes(unit: Unit) -> set[LaneId]:

@@ -12,6 +12,7 @@ import structlog
 
 from gateway.port import NotFoundError, ReadError, UnavailableError
 from handlers import circuit
+from handlers.due import promise_ended
 from handlers.services import Services
 from handlers.settle import Applied, apply_refund
 from refunds.ids import ChargeId
@@ -98,7 +99,10 @@ def _reconcile_charge(services: Services, charge: ChargeId) -> tuple[int, int]:
         now = services.clock()
         with services.database.unit_of_work() as unit:
             applied = apply_refund(unit, facts, now=now, cause="reconcile")
-        if applied not in (Applied.UNCHANGED, Applied.IGNORED):
+            corrected = applied not in (Applied.UNCHANGED, Applied.IGNORED)
+            if corrected:
+                promise_ended(unit, charge, now=now, cause="reconcile")
+        if corrected:
             changed += 1
             _log.warning("reconcile.corrected", refund=facts.refund, applied=applied)
     return len(listed), changed

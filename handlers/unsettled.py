@@ -10,6 +10,7 @@ from gateway.port import ReadError, UnavailableError
 from handlers import circuit
 from handlers.carry_out import carry_out, put_back
 from handlers.disputed import heed_missed_news
+from handlers.due import promise_ended
 from handlers.review import record_decision
 from handlers.services import Services
 from handlers.settle import apply_refund, finish_if_complete
@@ -26,7 +27,6 @@ from refunds.facts import METADATA_ATTEMPT
 from refunds.ids import AttemptId, ChargeId, LaneId, TransferId, account_of
 from refunds.retry import UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import StepKind, Trouble
-from store.affected import lane_has_work
 from store.attempts import (
     claim_unsettled,
     get_attempt,
@@ -70,7 +70,7 @@ def recover_due_attempt(services: Services) -> bool:
             carry_out(services, attempt, fence)
         else:
             _look(services, row)
-        _wake_lane(services, row)
+        _wake_who_waits(services, row)
     except LeaseLostError:
         _log.info("attempt.lease_lost", attempt=attempt)
     except UnavailableError as error:
@@ -82,14 +82,13 @@ def recover_due_attempt(services: Services) -> bool:
     return True
 
 
-def _wake_lane(services: Services, row: ReleaseAttempt) -> None:
+def _wake_who_waits(services: Services, row: ReleaseAttempt) -> None:
     """Let those be judged anew that the money kept for a settled attempt held up."""
-    lane = LaneId(row.lane)
     with services.database.unit_of_work() as unit:
         attempt = get_attempt(unit, row.id)
-        settled = attempt is not None and attempt.state is not AttemptState.PREPARED
-        if settled and lane_has_work(unit, lane):
-            mark_due(unit, lane, services.clock(), "settled")
+        if attempt is not None and attempt.state is not AttemptState.PREPARED:
+            now = services.clock()
+            promise_ended(unit, ChargeId(row.charge_id), now=now, cause="settled")
 
 
 def _look(services: Services, row: ReleaseAttempt) -> None:

@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Final
 
 from handlers.circuit import note_success
-from handlers.due import money_came_in
+from handlers.due import promise_ended
 from handlers.events.payload import object_id
 from handlers.events.reaction import Event, Handler, Verdict, done, ignored
 from handlers.services import Services
 from handlers.settle import Applied, apply_refund
 from refunds.facts import RefundFacts
-from refunds.ids import AccountId, ChargeId, RefundId
-from store.charges import lock_charge
+from refunds.ids import ChargeId, RefundId
 from store.database import Unit
 
 _MIRROR: Final = "pyr_"
@@ -47,12 +46,9 @@ def _apply(unit: Unit, event: Event, found: tuple[RefundFacts, ...], now: dateti
 
 def _apply_one(unit: Unit, event: Event, facts: RefundFacts, now: datetime) -> Applied:
     applied = apply_refund(unit, facts, now=now, cause=event.type)
-    if not facts.live and facts.charge is not None:
-        charge = lock_charge(unit, facts.charge)
-        if charge is not None:
-            # The amount is back with the platform. Lanes come after requests in everybody's order.
-            account = AccountId(charge.account) if charge.account else None
-            money_came_in(unit, account, None, now=now, cause=event.type)
+    if facts.charge is not None and (applied is Applied.MOVED or not facts.live):
+        # Lanes come after requests in everybody's order.
+        promise_ended(unit, facts.charge, now=now, cause=event.type)
     return applied
 
 

@@ -148,3 +148,24 @@ def test_a_lost_answer_is_not_counted_twice_against_the_charge(stage: Stage) -> 
     stage.later(seconds=30)
     stage.work()
     assert [stage.view(r)["status"] for r in (first, second)] == ["succeeded"] * 2
+
+
+def test_a_request_held_beside_an_unknown_outcome_goes_out_when_that_is_known(
+    stage: Stage,
+) -> None:
+    account = stage.account()
+    lost, beside = stage.paid(account, 5000), stage.paid(account, 5000)
+    stage.has(account, 10_000)
+    stage.fault("lost_response", times=1)
+    first = stage.wish(lost)
+    run_due_lane(stage.services)
+    # Stripe took 5,000 for it already, and 5,000 stay promised to it: 10,000 - 5,000 - 5,000.
+    second = stage.wish(beside)
+    run_due_lane(stage.services)
+    view = stage.view(second)
+    assert (view["status"], view["spendable"], view["shortfall"]) == ("held", 0, 5000)
+
+    stage.later(seconds=3)
+    stage.work()
+    assert [stage.view(each)["status"] for each in (first, second)] == ["succeeded"] * 2
+    assert len(stage.refunds()) == 2
