@@ -33,6 +33,8 @@ class NoVerdict:
     http_status: int | None
     stripe_request: str | None
     retry_after_seconds: float | None = None
+    replayed: bool = False
+    """A 500 of some time ago, answered again from the idempotency cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,7 @@ def classify(error: stripe.StripeError) -> NoVerdict | Refusal:
         http_status=status,
         stripe_request=stripe_request,
         retry_after_seconds=_seconds(header(headers, "retry-after")),
+        replayed=header(headers, "idempotent-replayed") == "true",
     )
 
 
@@ -164,6 +167,7 @@ def unknown(silence: NoVerdict) -> Unknown:
         http_status=silence.http_status,
         stripe_request=silence.stripe_request,
         retry_after_seconds=silence.retry_after_seconds,
+        replayed=silence.replayed,
     )
 
 

@@ -234,7 +234,9 @@ def _retry_time(services: Services, tries: int, outcome: Unknown, now: datetime)
 def _note_health(services: Services, lane: LaneId, outcome: StepOutcome) -> None:
     account = account_of(lane)
     if isinstance(outcome, Unknown):
-        circuit.note_trouble(services, account, outcome.trouble)
+        # A stored 500 comes again for a day; it must not open the circuit to a healthy Stripe.
+        if not outcome.replayed:
+            circuit.note_trouble(services, account, outcome.trouble)
     else:
         circuit.note_success(services, account)
 

@@ -90,6 +90,8 @@ class Unknown:
     http_status: int | None
     stripe_request: str | None
     retry_after_seconds: float | None = None
+    replayed: bool = False
+    """Stripe repeated what it had answered before: news of then, not of how Stripe is now."""
 
 
 StepOutcome: TypeAlias = Done | Refused | Unknown

@@ -169,3 +169,16 @@ def test_a_request_held_beside_an_unknown_outcome_goes_out_when_that_is_known(
     stage.work()
     assert [stage.view(each)["status"] for each in (first, second)] == ["succeeded"] * 2
     assert len(stage.refunds()) == 2
+
+
+def test_a_500_that_is_only_repeated_holds_up_nobody_else(stage: Stage) -> None:
+    _, stuck = covered(stage)
+    stage.fault("http_500", times=1)
+    stage.work()
+    for _ in range(6):
+        stage.later(minutes=5)
+        stage.work()
+    assert len(stage.calls()) > 4, "it was tried again and again"
+    _, other = covered(stage)
+    stage.work()
+    assert (stage.view(stuck)["status"], stage.view(other)["status"]) == ("releasing", "succeeded")
