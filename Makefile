@@ -16,8 +16,9 @@ demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(ARGS)
 
-bench: venv ## Measure webhooks per second beside a view that does nothing (ARGS="--rounds 5")
-	@$(BIN)/python -m tests.benchmarks.webhooks $(ARGS)
+bench: venv ## Measure webhooks per second, and from a webhook to its refund (ARGS="--rounds 5")
+	@$(BIN)/python -m tests.benchmarks.webhooks $(ARGS); webhooks=$$?; \
+	$(BIN)/python -m tests.benchmarks.latency $(LATENCY_ARGS) && exit $$webhooks
 
 coverage: venv ## Every branch of the pure core is taken by its own tests, or this fails
 	@$(BIN)/coverage run --branch --source=refunds -m pytest -q tests/unit/refunds
