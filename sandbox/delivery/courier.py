@@ -40,7 +40,7 @@ class Courier:
     ) -> None:
         self.world = world
         # Apart, or the senders' threads would shuffle what a rule has put in order.
-        self._sorting = Sorting(world, self._queue, apart_seconds=0.15)
+        self._sorting = Sorting(world, self._queue, apart_seconds=0.4)
         self._retry_seconds = retry_seconds
         self._timeout = urllib3.Timeout(total=timeout_seconds)
         self._wall = wall

@@ -40,7 +40,7 @@ def test_a_key_in_use_is_a_conflict(
     sandbox: SandboxServer, client: stripe.StripeClient, charge: str
 ) -> None:
     sandbox.control(
-        "POST", "faults", {"kind": "delay", "method": "POST", "path": "/v1/refunds", "seconds": 1.5}
+        "POST", "faults", {"kind": "delay", "method": "POST", "path": "/v1/refunds", "seconds": 3}
     )
     slow: list[Any] = []
     wish: Any = {"charge": charge, "amount": 100}
@@ -162,7 +162,7 @@ def test_an_endpoint_that_fails_is_told_again(sandbox: SandboxServer, receiver: 
         ({"kind": "drop"}, [200]),
         ({"kind": "duplicate", "copies": 2}, [100, 100, 100, 200]),
         ({"kind": "reorder", "size": 2}, [200, 100]),
-        ({"kind": "delay", "seconds": 0.5}, [200, 100]),
+        ({"kind": "delay", "seconds": 1.0}, [200, 100]),
     ],
 )
 def test_deliveries_go_wrong_by_rule(
