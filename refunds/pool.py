@@ -206,7 +206,7 @@ def judge(candidate: Candidate, pool: Pool, now: datetime) -> Evaluation:
     )
     said = (decision for rule in _HOLDING_RULES if (decision := rule(hand)) is not None)
     decision = next(said, None) or _covered(hand)
-    if decision.outcome is Outcome.HOLD and not candidate.by_person:
+    if decision.outcome is Outcome.HOLD:
         decision = check_deadline(candidate.deadline, now, candidate.waived) or decision
     return Evaluation(
         decision=decision,

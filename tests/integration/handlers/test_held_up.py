@@ -91,22 +91,3 @@ def test_money_kept_for_a_lost_answer_is_free_once_it_is_found(stage: Stage) -> 
     stage.later(seconds=5)
     stage.work()
     assert [stage.view(r)["status"] for r in (first, second)] == ["succeeded"] * 2
-
-
-def test_a_person_released_it_overdue_and_the_platform_is_short(stage: Stage) -> None:
-    account = stage.account()
-    charge = stage.paid(account, 5000)
-    stage.has(account, 0)
-    request = stage.wish(charge)
-    stage.later(days=8)
-    due(stage, account)
-    stage.work()
-    stage.has("platform", 0)
-    act(stage.services, Action.RELEASE, request, note="we stand in", actor="ada")
-    stage.work()
-    # The deadline was answered: it waits for the platform's money, and says so.
-    assert stage.view(request)["decision"]["rule"] == "platform_short"  # type: ignore[index]
-    stage.has("platform", 100_000)
-    due(stage, account)
-    stage.work()
-    assert stage.view(request)["status"] == "succeeded"
