@@ -41,7 +41,10 @@ class ReservationMark:
 
     holder: str
     open_ids: frozenset[int]
-    last_id: int
+    last_ids: Mapping[Currency, int]
+    """The newest promise of each currency. Ids grow in order of commits within one purse only: of
+    another currency's, a later one may be seen before an earlier one is.
+    """
     open_minor: Mapping[Currency, int]
 
 
@@ -57,9 +60,23 @@ def mark_reservations(unit: Unit, holder: str) -> ReservationMark:
         ids.add(row.id)
         currency = Currency(row.currency)
         sums[currency] = sums.get(currency, 0) + row.amount_minor
-    newest = select(func.max(Reservation.id)).where(col(Reservation.holder) == holder)
-    last_id = unit.exec(newest).one() or 0
-    return ReservationMark(holder=holder, open_ids=frozenset(ids), last_id=last_id, open_minor=sums)
+    return ReservationMark(
+        holder=holder,
+        open_ids=frozenset(ids),
+        last_ids=_newest_promises(unit, holder),
+        open_minor=sums,
+    )
+
+
+def _newest_promises(unit: Unit, holder: str) -> dict[Currency, int]:
+    purses = unit.exec(select(Purse.currency).where(col(Purse.holder) == holder))
+    newest = {}
+    for currency in purses.all():
+        of_purse = (col(Reservation.holder) == holder) & (col(Reservation.currency) == currency)
+        newest[Currency(currency)] = (
+            unit.exec(select(func.max(Reservation.id)).where(of_purse)).one() or 0
+        )
+    return newest
 
 
 def lock_purses(unit: Unit, purses: Sequence[tuple[str, Currency]]) -> None:
@@ -77,7 +94,7 @@ def reserved_since(unit: Unit, mark: ReservationMark, currency: Currency) -> int
 
     Freed promises made since are not counted: the money never left.
     """
-    made_since = (col(Reservation.id) > mark.last_id) & (
+    made_since = (col(Reservation.id) > mark.last_ids.get(currency, 0)) & (
         col(Reservation.end).is_(None) | (col(Reservation.end) != ReservationEnd.FREED)
     )
     statement = (

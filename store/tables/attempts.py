@@ -154,7 +154,7 @@ class Reservation(Row, table=True):
             sqlite_where=text(OPEN_ONLY),
             postgresql_where=text(OPEN_ONLY),
         ),
-        Index("ix_reservation_holder", "holder", "id"),
+        Index("ix_reservation_purse", "holder", "currency", "id"),
     )
 
     id: int | None = Field(default=None, sa_column=serial_column())

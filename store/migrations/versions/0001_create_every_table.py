@@ -879,7 +879,9 @@ def upgrade() -> None:
             name=op.f("uq_reservation_attempt_id_holder_currency"),
         ),
     )
-    op.create_index("ix_reservation_holder", "reservation", ["holder", "id"], unique=False)
+    op.create_index(
+        "ix_reservation_purse", "reservation", ["holder", "currency", "id"], unique=False
+    )
     op.create_index(
         "ix_reservation_open",
         "reservation",
