@@ -18,6 +18,7 @@ from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, RefundFacts, Refun
 from refunds.ids import AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
+from refunds.need import taken_minor
 from refunds.settlement import place_of, route
 from refunds.steps import StepKind
 from store.attempts import (
@@ -27,7 +28,7 @@ from store.attempts import (
     settle_step,
     steps_of,
 )
-from store.charges import lock_charge
+from store.charges import load_charge, lock_charge
 from store.database import Unit
 from store.ledger import Because, exposed_of, move_along, move_exposure
 from store.observations import (
@@ -94,12 +95,17 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
     if not attempt.uncovered or attempt.need_minor is None or attempt.need_currency is None:
         return
     close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
-    taken_minor = sum(
+    reversed_minor = sum(
         step.object_minor or 0
         for step in steps
         if step.kind is StepKind.REVERSAL and step.state is StepState.DONE
     )
-    exposed = Money(attempt.need_minor - taken_minor, Currency(attempt.need_currency))
+    charge = load_charge(unit, attempt.charge_id)
+    assert charge is not None, "an attempt has its charge"
+    assert charge.transfer is not None, "only what a transfer carried on is released uncovered"
+    # The reversal is in the transfer's currency, the need in the account's.
+    took_minor = taken_minor(charge.transfer, reversed_minor)
+    exposed = Money(attempt.need_minor - took_minor, Currency(attempt.need_currency))
     if exposed.amount_minor <= 0:
         return
     move_exposure(

@@ -91,6 +91,16 @@ def platform_cost(charge: ChargeFacts, refund_minor: int, fx_buffer_percent: int
     )
 
 
+def taken_minor(transfer: TransferFacts, reversed_minor: int) -> int:
+    """Return what reversing `reversed_minor` of the transfer took from the account, need's
+    currency; rounded down, so that no exposure is stated too small.
+    """
+    settled = transfer.settlement.amount if transfer.settlement else transfer.amount
+    if settled.currency == transfer.amount.currency or transfer.amount.amount_minor <= 0:
+        return reversed_minor
+    return reversed_minor * settled.amount_minor // transfer.amount.amount_minor
+
+
 def spendable_in_transfer_minor(transfer: TransferFacts, spendable_minor: int) -> int:
     """Return how much of the transfer a spendable amount (settlement currency) can take back
     now.

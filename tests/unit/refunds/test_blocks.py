@@ -7,7 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from refunds.blocks import Claim, check_account, check_charge, check_deadline
+from refunds.blocks import (
+    Claim,
+    check_account,
+    check_charge,
+    check_deadline,
+    counted_at_intake,
+)
 from refunds.decision import Decision, Outcome, Rule
 from refunds.facts import AccountStanding, ChargeFacts
 from refunds.money import Money
@@ -165,3 +171,18 @@ def test_a_deadline_sends_it_to_a_person_once_it_is_reached(
     late_by: timedelta, waived: set[Rule], decision: Decision | None
 ) -> None:
     assert check_deadline(NOON, NOON + late_by, waived) == decision
+
+
+@pytest.mark.parametrize(
+    "older_by, counted",
+    [
+        (timedelta(minutes=5, microseconds=1), True),
+        (timedelta(minutes=5), False),
+        (timedelta(0), False),
+        (timedelta(days=-1), False),
+    ],
+)
+def test_only_a_refund_clearly_older_than_the_request_was_counted(
+    older_by: timedelta, counted: bool
+) -> None:
+    assert counted_at_intake(NOON - older_by, NOON) is counted

@@ -19,6 +19,7 @@ from refunds.need import (
     platform_cost,
     reversal_minor,
     spendable_in_transfer_minor,
+    taken_minor,
 )
 from tests.support.facts import EUR, JPY, KWD, USD, charged, settled, transferred
 
@@ -282,6 +283,24 @@ def test_what_a_spendable_amount_can_take_back(
     transfer: TransferFacts, spendable: int, spare: int
 ) -> None:
     assert spendable_in_transfer_minor(transfer, spendable) == spare
+
+
+@pytest.mark.parametrize(
+    "transfer, reversed_minor, took",
+    [
+        (transferred(10_000), 5_000, 5_000),
+        (transferred(10_000, settlement=settled(10_000, USD)), 5_000, 5_000),
+        # 50.00 USD of 100.00, settled as 80.00 EUR: 40.00 EUR.
+        (transferred(10_000, settlement=settled(8_000, EUR)), 5_000, 4_000),
+        # 3 · 9213 / 10000 = 2.76: rounded down, or the account would owe less than it does.
+        (transferred(10_000, settlement=settled(9_213, EUR)), 3, 2),
+        (transferred(0, settlement=settled(9_213, EUR)), 0, 0),
+    ],
+)
+def test_what_a_reversal_took_in_the_accounts_currency(
+    transfer: TransferFacts, reversed_minor: int, took: int
+) -> None:
+    assert taken_minor(transfer, reversed_minor) == took
 
 
 @given(

@@ -303,6 +303,11 @@ def test_while_an_older_one_bars_the_currency_younger_ones_wait_with_their_money
     assert verdict(one_cent, pool)[1] is Rule.OLDER_FIRST
 
 
+def test_what_asks_nothing_of_the_account_does_not_wait_for_its_debts() -> None:
+    assert verdict(waiting("rr_1", 0), money(-50))[:2] == (Outcome.RELEASE, Rule.COVER)
+    assert verdict(waiting("rr_1", 1), money(-50))[:2] == (Outcome.HOLD, Rule.COVER)
+
+
 def test_what_is_short_is_said_before_whose_turn_it_is() -> None:
     pool = money(100).pass_over(waiting("rr_0", 99_999, skipped_runs=10), Policy())
     assert verdict(waiting("rr_1", 5_000), pool)[1] is Rule.COVER
