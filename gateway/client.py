@@ -21,6 +21,7 @@ from gateway.payment import read_payment
 from gateway.port import RejectedReadError
 from gateway.transport import API_VERSION, build_client, default_http_client, livemode_of
 from refunds.clock import utc_now
+from refunds.eta import Arrival
 from refunds.facts import (
     AccountFacts,
     BalanceFacts,
@@ -37,6 +38,7 @@ from refunds.steps import Done, StepKind, StepOutcome, StripeCall, Trouble, Unkn
 MAX_REFUNDS_OF_A_CHARGE: Final = 1_000
 MAX_REVERSALS_OF_A_TRANSFER: Final = 1_000
 MAX_EVENTS_OF_A_LISTING: Final = 10_000
+MAX_TRANSACTIONS_OF_A_LISTING: Final = 2_000
 MAX_EVENT_TYPES: Final = 20
 """Stripe's own limit. Source: Stripe docs, "List all events"."""
 
@@ -128,6 +130,23 @@ class StripeGateway:
             self._exchange, call, cursor="starting_after", bound=MAX_REVERSALS_OF_A_TRANSFER
         )
         return [objects.reversal_facts(item) for item in pages]
+
+    def list_arrivals(self, account: AccountId, *, since: datetime) -> Sequence[Arrival]:
+        """Return the pending balance transactions of an account's payments balance.
+
+        Stripe can't filter them by status, so everything since then is read and most of it left
+        out; `ListingTooLongError` beyond `MAX_TRANSACTIONS_OF_A_LISTING`.
+        """
+        call = read_call(
+            "balance_transactions.list",
+            "/v1/balance_transactions",
+            account=account,
+            params={"created": {"gte": int(since.timestamp())}},
+        )
+        bound = MAX_TRANSACTIONS_OF_A_LISTING
+        pages = walk(self._exchange, call, cursor="starting_after", bound=bound)
+        arrivals = (objects.arrival(item) for item in pages)
+        return [arrival for arrival in arrivals if arrival is not None]
 
     def read_account(self, account: AccountId) -> AccountFacts:
         """Return a connected account as it is now."""

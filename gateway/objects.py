@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gateway.fields import Fields, JsonObject
+from refunds.eta import Arrival
 from refunds.facts import (
     AccountFacts,
     BalanceFacts,
@@ -232,4 +233,21 @@ def event_facts(data: JsonObject, account: AccountId | None) -> EventFacts:
         created=event.moment("created"),
         api_version=event.text_or_none("api_version"),
         body=json.dumps(body, separators=(",", ":")).encode("ascii"),
+    )
+
+
+def arrival(data: JsonObject) -> Arrival | None:
+    """Return what a balance transaction will make available; `None` if it has, or is set aside.
+
+    Source: Stripe docs, "The Balance Transaction object" (`status`, `balance_type`).
+    """
+    transaction = Fields(data, "balance_transaction")
+    if transaction.text("status") != "pending":
+        return None
+    if (transaction.text_or_none("balance_type") or "payments") != "payments":
+        return None
+    return Arrival(
+        on=transaction.moment("available_on"),
+        currency=Currency(transaction.text("currency")),
+        net_minor=transaction.integer("net"),
     )

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from refunds.errors import SluiceError
+from refunds.eta import Arrival
 from refunds.facts import (
     AccountFacts,
     BalanceFacts,
@@ -103,6 +104,13 @@ class Gateway(Protocol):
     def list_reversals(self, transfer: TransferId) -> Sequence[ReversalFacts]:
         """Return every reversal of a transfer, all pages; `ListingTooLongError` beyond the
         bound.
+        """
+        ...
+
+    def list_arrivals(self, account: AccountId, *, since: datetime) -> Sequence[Arrival]:
+        """Return the account's pending money made at or after `since`: what becomes available when.
+
+        `ListingTooLongError` beyond a bound.
         """
         ...
 

@@ -3,12 +3,13 @@
 It may not record anything; intake does, and a preview shows it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
 from handlers.candidates import candidate_of
+from handlers.expect import with_eta
 from handlers.services import Services
 from refunds.blocks import Claim, check_account, check_charge
 from refunds.decision import Decision, Evaluation, Outcome
@@ -22,9 +23,8 @@ from refunds.pool import Candidate, Pool, judge, open_pool
 from refunds.wish import Wish
 from store.attempts import mark_reservations
 from store.charges import claimed_minor, with_known_refunds
-from store.database import Unit
 from store.observations import standing_of
-from store.requests import waiting_in
+from store.requests import Waiting, waiting_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,9 @@ def _weigh(services: Services, charge: ChargeFacts, amount: Money) -> Assessment
     with services.database.reading() as unit:
         account_mark = mark_reservations(unit, lane)
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
-        ahead = _promised(unit, services, charge, now)
+        rows = waiting_in(unit, lane, services.mode, now)
+        waiting = [candidate_of(unit, row, services.policy, now) for row in rows]
+        ahead = _promised(rows, waiting)
     platform = services.gateway.read_balance(None)
     account = None if charge.account is None else services.gateway.read_balance(charge.account)
     circuit.note_success(services, charge.account)
@@ -141,6 +143,11 @@ def _weigh(services: Services, charge: ChargeFacts, amount: Money) -> Assessment
         deadline=now + services.policy.hold_for,
     )
     evaluation = judge(candidate, _less(pool, ahead), now)
+    # What is covered and only waits for its run is deducted from the pool already.
+    held = [other for other in waiting if other not in ahead]
+    [(_, evaluation)] = with_eta(
+        services, charge.account, [(candidate, evaluation)], known={}, ahead_of_all=held
+    )
     balances = (platform,) if account is None else (platform, account)
     need = candidate.need
     inputs: dict[str, object] = {
@@ -157,16 +164,14 @@ def _weigh(services: Services, charge: ChargeFacts, amount: Money) -> Assessment
     )
 
 
-def _promised(
-    unit: Unit, services: Services, charge: ChargeFacts, now: datetime
-) -> list[Candidate]:
-    """Return the requests of the lane that are covered and wait for nothing but the next run."""
+def _promised(rows: Sequence[Waiting], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return those that are covered and wait for nothing but the lane's next run."""
     return [
-        candidate_of(unit, waiting, services.policy, now)
-        for waiting in waiting_in(unit, lane_of(charge.account), services.mode, now)
-        if waiting.bucket is Bucket.REQUESTED
-        and waiting.latest is not None
-        and waiting.latest.decision.outcome is Outcome.RELEASE
+        candidate
+        for row, candidate in zip(rows, candidates, strict=True)
+        if row.bucket is Bucket.REQUESTED
+        and row.latest is not None
+        and row.latest.decision.outcome is Outcome.RELEASE
     ]
 
 

@@ -46,7 +46,7 @@ def preview(services: Services, wish: Wish) -> RequestView:
 def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime) -> RequestView:
     charge, evaluation = assessment.charge, assessment.evaluation
     decision, need = evaluation.decision, evaluation.need
-    bucket = _BUCKETS[decision.outcome]
+    bucket, eta = _BUCKETS[decision.outcome], evaluation.eta
     return RequestView(
         id=None,
         object="refund_request",
@@ -78,8 +78,8 @@ def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime)
         ),
         next_steps=list(decision.next_steps),
         deadline=int((now + services.policy.hold_for).timestamp()),
-        eta=None,
-        eta_confidence=None,
+        eta=None if eta is None else int(eta.at.timestamp()),
+        eta_confidence=None if eta is None else eta.confidence,
         reason=wish.reason,
         metadata=dict(wish.metadata),
     )

@@ -14,6 +14,7 @@ from gateway.port import NotFoundError, ReadError, UnavailableError
 from handlers import circuit
 from handlers.candidates import candidate_of, refreshed
 from handlers.carry_out import Carried, carry_out
+from handlers.expect import with_eta
 from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.payments import read_changed_payments
 from handlers.prepare import NotPrepared, prepare
@@ -220,9 +221,15 @@ def _record_left(
     services: Services, ground: Ground, waiting: Mapping[RequestId, Waiting], progress: _Progress
 ) -> None:
     """Store the verdicts that say something new, and count who was passed over."""
+    left = with_eta(
+        services,
+        account_of(ground.claim.lane) if ground.account is not None else None,
+        progress.left,
+        known={request: row.latest for request, row in waiting.items()},
+    )
     changed = [
         (candidate, evaluation)
-        for candidate, evaluation in progress.left
+        for candidate, evaluation in left
         if waiting[candidate.request].latest != evaluation
         or waiting[candidate.request].bucket is Bucket.REQUESTED
     ]

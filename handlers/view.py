@@ -75,6 +75,8 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
     decided = latest_evaluation(unit, row)
     evaluation = None if decided is None else evaluation_of(decided)
     need = None if evaluation is None else evaluation.need
+    waits = row.status in (Status.REQUESTED, Status.HELD)
+    eta = evaluation.eta if evaluation is not None and waits else None
     return RequestView(
         id=row.id,
         object="refund_request",
@@ -101,8 +103,8 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
         decision=_decision(decided),
         next_steps=_next_steps(row, evaluation),
         deadline=_seconds(row.deadline) if row.charge_id is not None else None,
-        eta=None,
-        eta_confidence=None,
+        eta=None if eta is None else _seconds(eta.at),
+        eta_confidence=None if eta is None else eta.confidence,
         reason=row.reason,
         metadata={str(key): str(value) for key, value in row.meta.items()},
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from refunds.eta import Eta
 from refunds.money import format_minor
 from refunds.need import Need
 
@@ -122,6 +123,8 @@ class Evaluation:
     need: Need | None
     spendable_minor: int | None
     shortfall_minor: int | None
+    eta: Eta | None = None
+    """When pending money will have covered the shortfall, where that can be estimated."""
 
 
 def decide(outcome: Outcome, rule: Rule, why: str) -> Decision:

@@ -14,6 +14,7 @@ from sqlmodel import col, select
 
 from refunds.decision import Decision, Evaluation, Rule
 from refunds.errors import RequestNotFoundError
+from refunds.eta import Eta
 from refunds.ids import LaneId, RequestId, RunId
 from refunds.lifecycle import Bucket, Status
 from refunds.money import Currency, Money
@@ -194,6 +195,8 @@ def record_evaluation(
         fx_buffer_minor=need.fx_buffer_minor if need else None,
         spendable_minor=evaluation.spendable_minor,
         shortfall_minor=evaluation.shortfall_minor,
+        eta_at=evaluation.eta.at if evaluation.eta else None,
+        eta_confidence=evaluation.eta.confidence if evaluation.eta else None,
         inputs=dict(inputs),
     )
     unit.add(row)
@@ -224,11 +227,15 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
             currency=Currency(row.need_currency),
             fx_buffer_minor=row.fx_buffer_minor or 0,
         )
+    eta = None
+    if row.eta_at is not None and row.eta_confidence is not None:
+        eta = Eta(at=row.eta_at, confidence=row.eta_confidence)
     return Evaluation(
         decision=Decision(outcome=row.outcome, rule=row.rule, why=row.why),
         need=need,
         spendable_minor=row.spendable_minor,
         shortfall_minor=row.shortfall_minor,
+        eta=eta,
     )
 
 

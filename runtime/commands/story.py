@@ -101,6 +101,7 @@ def render_request(
             ("rule", None if decision is None else f"{decision['rule']} → {decision['outcome']}"),
             *(("next step", step) for step in steps),
             ("refunds", ", ".join(view["refunds"]) or None),
+            ("expected", _expected(view)),
             ("deadline", None if view["deadline"] is None else moment(view["deadline"])),
             ("reason", view["reason"]),
             *((f"metadata {name}", value) for name, value in view["metadata"].items()),
@@ -110,6 +111,12 @@ def render_request(
             *extra,
         ],
     )
+
+
+def _expected(view: RequestView) -> str | None:
+    if view["eta"] is None:
+        return None
+    return f"{moment(view['eta'])}, {view['eta_confidence']}, from what is pending today"
 
 
 def render_story(story: Story) -> Iterator[RenderableType]:

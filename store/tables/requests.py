@@ -12,6 +12,7 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field
 
 from refunds.decision import Outcome, Rule
+from refunds.eta import Confidence
 from refunds.facts import ChargeType
 from refunds.lifecycle import Bucket, Status
 from store.tables.base import (
@@ -177,6 +178,10 @@ class EvaluationRow(Row, table=True):
     fx_buffer_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
     spendable_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
     shortfall_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
+    eta_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
+    eta_confidence: Confidence | None = Field(
+        default=None, sa_column=enum_column(Confidence, nullable=True)
+    )
     inputs: dict[str, Any] = Field(default_factory=dict, sa_column=json_column())
 
 

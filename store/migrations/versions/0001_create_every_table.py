@@ -461,6 +461,19 @@ def upgrade() -> None:
         sa.Column("fx_buffer_minor", sa.BigInteger(), nullable=True),
         sa.Column("spendable_minor", sa.BigInteger(), nullable=True),
         sa.Column("shortfall_minor", sa.BigInteger(), nullable=True),
+        sa.Column("eta_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "eta_confidence",
+            sa.Enum(
+                "likely",
+                "possible",
+                "unlikely",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
         sa.Column("inputs", sa.JSON(none_as_null=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"], ["refund_request.id"], name=op.f("fk_evaluation_request_id")
@@ -880,15 +893,15 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        "ix_reservation_purse", "reservation", ["holder", "currency", "id"], unique=False
-    )
-    op.create_index(
         "ix_reservation_open",
         "reservation",
         ["holder", "currency"],
         unique=False,
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_reservation_purse", "reservation", ["holder", "currency", "id"], unique=False
     )
     op.create_table(
         "step_call",

@@ -57,8 +57,8 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
     (
         lambda: RequestOpenError("ch_lamp", "rr_first"),
         (
-            "ch_lamp already has the open refund request rr_first; wait for it, cancel it, or send "
-            "additional=true if the buyer is owed both"
+            "ch_lamp already has the open refund request rr_first; wait for it, cancel it, or say "
+            "that this one is additional if the buyer is owed both"
         ),
         {"open_request": "rr_first", "param": "additional", "code": "refund_request_open"},
     ),
