@@ -168,7 +168,9 @@ def close(world: World, dispute: Record, status: str) -> Record:
     with world.changing(dispute, "charge.dispute.closed") as body:
         body["status"] = status
         body["is_charge_refundable"] = status != "lost"
-    if status != "lost":
+    # A lost one took the money for good, whatever becomes of the charge's other disputes.
+    others = world.shelves.linked("dispute", charge.id)
+    if all(each.body["status"] != "lost" for each in others):
         with world.changing(charge, "charge.updated") as changed:
             changed["disputed"] = False
     return dispute
