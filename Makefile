@@ -2,7 +2,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test coverage bench demo revision lock stripe-cli
+.PHONY: help venv check format test coverage bench demo revision lock stripe-cli simulate soak
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
 bench: venv ## Measure webhooks per second, and from a webhook to its refund (ARGS="--rounds 5")
 	@$(BIN)/python -m tests.benchmarks.webhooks $(ARGS); webhooks=$$?; \
 	$(BIN)/python -m tests.benchmarks.latency $(LATENCY_ARGS) && exit $$webhooks
+
+simulate: venv ## Replay one simulation and tell what happened in it (SEED=1234)
+	@$(BIN)/python -m tests.simulation.run $(SEED)
+
+soak: venv ## Play many simulations (SEEDS=1000 FROM=0), with progress
+	@$(BIN)/python -m tests.simulation.crowd --seeds $(or $(SEEDS),1000) --from $(or $(FROM),0)
 
 coverage: venv ## Every branch of the pure core is taken by its own tests, or this fails
 	@$(BIN)/coverage run --branch --source=refunds -m pytest -q tests/unit/refunds
