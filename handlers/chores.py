@@ -35,33 +35,49 @@ _AGAIN_AFTER: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a round came to; an incomplete one is due again soon."""
+
+    note: str
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """A chore: how often it comes round, and what it does."""
 
     every: timedelta
-    work: Callable[[Services, ChoreClaim, Keep], str]
+    work: Callable[[Services, Keep], Result]
 
 
-def _reconcile(services: Services, _claim: ChoreClaim, keep: Keep) -> str:
+def _reconcile(services: Services, keep: Keep) -> Result:
     def on_progress(_charges: int) -> None:
         keep()
 
-    done = reconcile(services, on_progress=on_progress)
-    words = f"{done.charges} charges compared, {done.corrected} corrections"
-    return words if done.complete else f"{words}, not complete: Stripe did not answer for all"
+    found = reconcile(services, on_progress=on_progress)
+    note = f"{found.charges} charges compared, {found.corrected} corrections"
+    if found.unreadable:
+        note += f", {found.unreadable} could not be read"
+    return Result(note=note, complete=not found.interrupted)
+
+
+def _catch_up(services: Services, keep: Keep) -> Result:
+    found = catch_up(services, keep)
+    note = f"{found.events} missed events found, {found.scopes} accounts looked through"
+    if found.unread:
+        note += f", {found.unread} could not be read"
+    return Result(note=note, complete=not found.interrupted)
 
 
 CHORES: Final[Mapping[str, Round]] = {
     "sweep": Round(
-        every=timedelta(minutes=5), work=lambda services, _claim, keep: sweep(services, keep)
+        every=timedelta(minutes=5),
+        work=lambda services, keep: Result(note=sweep(services, keep)),
     ),
-    "catch_up": Round(
-        every=timedelta(minutes=15),
-        work=lambda services, claim, keep: catch_up(services, claim.last_finished_at, keep),
-    ),
+    "catch_up": Round(every=timedelta(minutes=15), work=_catch_up),
     "reconcile": Round(every=timedelta(hours=1), work=_reconcile),
     "prune": Round(
-        every=timedelta(days=1), work=lambda services, _claim, keep: prune(services, keep)
+        every=timedelta(days=1), work=lambda services, keep: Result(note=prune(services, keep))
     ),
 }
 
@@ -91,9 +107,9 @@ def run_due_chore(services: Services) -> bool:
             # Marked by a newer version that shares this database; it knows what to do.
             _end(services, claim, again=True, note="unknown to this version")
             return True
-        note = chore.work(services, claim, keep)
-        _end(services, claim, again=False, note=note)
-        _log.info("chore.done", chore=claim.name, note=note)
+        result = chore.work(services, keep)
+        _end(services, claim, again=not result.complete, note=result.note)
+        _log.info("chore.done", chore=claim.name, note=result.note, complete=result.complete)
     except ReadError as error:
         _log.warning("chore.postponed", chore=claim.name, reason=str(error))
         _end(services, claim, again=True, note=str(error))

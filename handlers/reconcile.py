@@ -4,8 +4,8 @@ It may not correct by overwriting; what a listing shows is taken in exactly as a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -20,7 +20,7 @@ from store.charges import unfinished_charges
 
 _log = structlog.get_logger(__name__)
 
-PAGE: Final = 200
+PAGE: Final = 2_000
 LATE_FAILURE_DAYS: Final = 35
 """Stripe may fail a refund about 30 days after it succeeded."""
 
@@ -29,12 +29,18 @@ LATE_FAILURE_DAYS: Final = 35
 class Reconciled:
     """What a pass over the charges found."""
 
-    charges: int
-    refunds: int
-    corrected: int
-    unreadable: int
-    complete: bool
-    """Whether every charge was asked about; not so where Stripe went away in between."""
+    charges: int = 0
+    refunds: int = 0
+    corrected: int = 0
+    unreadable: int = 0
+    """Charges whose refunds could not be listed."""
+    interrupted: bool = False
+    """Ended early: Stripe went away, or the process was asked to end."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every charge was compared."""
+        return not self.interrupted and self.unreadable == 0
 
 
 def reconcile(
@@ -44,47 +50,46 @@ def reconcile(
 
     That is: waiting, releasing or pending money, and successes young enough to fail late.
     """
-    since: datetime = services.clock() - timedelta(days=LATE_FAILURE_DAYS)
-    charges = refunds = corrected = unreadable = 0
+    since = services.clock() - timedelta(days=LATE_FAILURE_DAYS)
+    found = Reconciled()
     after: ChargeId | None = None
-    while True:
+    while not found.interrupted:
         with services.database.reading() as unit:
             page = unfinished_charges(unit, since=since, after=after, limit=PAGE)
         for charge in page:
-            if circuit.closed_until(services, None) is not None:
-                return Reconciled(
-                    charges=charges,
-                    refunds=refunds,
-                    corrected=corrected,
-                    unreadable=unreadable,
-                    complete=False,
-                )
-            try:
-                seen, changed = _reconcile_charge(services, charge)
-            except UnavailableError as error:
-                circuit.note_trouble(services, None, error.trouble)
-                unreadable += 1
-            except ReadError as error:
-                _log.warning("reconcile.unreadable", charge=charge, reason=str(error))
-                unreadable += 1
-            else:
-                refunds += seen
-                corrected += changed
-            charges += 1
+            if services.stopping() or circuit.closed_until(services, None) is not None:
+                found = replace(found, interrupted=True)
+                break
+            found = _compared(services, charge, found)
             if on_progress is not None:
-                on_progress(charges)
+                on_progress(found.charges)
         if len(page) < PAGE:
             break
         after = page[-1]
-    result = Reconciled(
-        charges=charges,
-        refunds=refunds,
-        corrected=corrected,
-        unreadable=unreadable,
-        complete=unreadable == 0,
+    if found.unreadable and circuit.closed_until(services, None) is not None:
+        found = replace(found, interrupted=True)
+    _log.info(
+        "reconcile.done",
+        charges=found.charges,
+        refunds=found.refunds,
+        corrected=found.corrected,
+        complete=found.complete,
     )
-    _log.info("reconcile.done", charges=charges, refunds=refunds, corrected=corrected)
-    return result
+    return found
+
+
+def _compared(services: Services, charge: ChargeId, found: Reconciled) -> Reconciled:
+    """Compare one charge and return the tally with it in."""
+    found = replace(found, charges=found.charges + 1)
+    try:
+        seen, changed = _reconcile_charge(services, charge)
+    except UnavailableError as error:
+        circuit.note_trouble(services, error.account, error.trouble)
+    except ReadError as error:
+        _log.warning("reconcile.unreadable", charge=charge, reason=str(error))
+    else:
+        return replace(found, refunds=found.refunds + seen, corrected=found.corrected + changed)
+    return replace(found, unreadable=found.unreadable + 1)
 
 
 def _reconcile_charge(services: Services, charge: ChargeId) -> tuple[int, int]:

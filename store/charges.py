@@ -7,7 +7,7 @@ from collections.abc import Set
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import func, text
+from sqlalchemy import func, text, union
 from sqlmodel import col, select
 
 from refunds.facts import ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
@@ -16,7 +16,13 @@ from refunds.lifecycle import OPEN, Bucket
 from refunds.money import Currency, Money
 from store.database import Unit
 from store.tables.observations import Refund
-from store.tables.requests import WAITING_ONLY, Charge, RefundRequest, RequestBucket
+from store.tables.requests import (
+    MOVING_ONLY,
+    WAITING_ONLY,
+    Charge,
+    RefundRequest,
+    RequestBucket,
+)
 from store.upsert import insert_or_ignore
 
 _NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
@@ -117,23 +123,20 @@ def unfinished_charges(
     That is: money of a request that waits, is on its way or pending; and refunds of ours made at or
     after `since`, which may still fail.
     """
+    # Driven from what may still move, never from all charges there ever were.
     moving = (
-        select(RequestBucket.request_id)
-        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
-        .where(col(RefundRequest.charge_id) == col(Charge.id))
-        .where(col(RequestBucket.bucket).in_({*OPEN, Bucket.SUBMITTED}))
-        .where(col(RequestBucket.amount_minor) > 0)
-        .exists()
+        select(RefundRequest.charge_id)
+        .join(RequestBucket, col(RequestBucket.request_id) == col(RefundRequest.id))
+        .where(text(MOVING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
+        .where(col(RefundRequest.charge_id) > (after or ""))
     )
     young = (
-        select(Refund.id)
-        .where(col(Refund.charge_id) == col(Charge.id), col(Refund.created) >= since)
-        .where(col(Refund.status).not_in(_NOT_LIVE))
-        .exists()
+        select(Refund.charge_id)
+        .where(col(Refund.created) >= since, col(Refund.status).not_in(_NOT_LIVE))
+        .where(col(Refund.charge_id) > (after or ""))
     )
-    statement = select(Charge.id).where(moving | young).order_by(col(Charge.id)).limit(limit)
-    if after is not None:
-        statement = statement.where(col(Charge.id) > after)
+    both = union(moving, young).subquery()
+    statement = select(both.c.charge_id).order_by(both.c.charge_id).limit(limit)
     return [ChargeId(charge) for charge in unit.exec(statement)]
 
 

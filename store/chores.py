@@ -24,7 +24,6 @@ class ChoreClaim:
 
     name: str
     fence: int
-    last_finished_at: datetime | None
 
 
 def mark_chore(unit: Unit, name: str, slot: int, now: datetime) -> bool:
@@ -58,7 +57,7 @@ def claim_chore(unit: Unit, worker: str, now: datetime) -> ChoreClaim | None:
     row.started_at = now
     row.due_at = now + CHORE_LEASE
     unit.add(row)
-    return ChoreClaim(name=row.name, fence=row.fence, last_finished_at=row.finished_at)
+    return ChoreClaim(name=row.name, fence=row.fence)
 
 
 def keep_chore(unit: Unit, claim: ChoreClaim, now: datetime) -> None:

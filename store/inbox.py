@@ -14,17 +14,19 @@ from sqlmodel import col, select
 
 from refunds.errors import EventNotFoundError
 from refunds.facts import EventFacts
-from refunds.ids import AccountId, EventId
+from refunds.ids import AccountId, EventId, LaneId
 from store.database import Unit
 from store.tables.base import table_of
 from store.tables.inbox import (
     FINISHED_ONLY,
+    CatchUpMark,
     EventAttempt,
     EventDelivery,
     InboxDoor,
     InboxEvent,
     InboxState,
 )
+from store.upsert import insert_or_ignore
 
 KEEP: Final = timedelta(days=90)
 """How long a processed event stays. Stripe resends for 30 days: forgetting earlier would process a
@@ -187,15 +189,33 @@ def counts(unit: Unit) -> InboxCounts:
     )
 
 
-def newest_event(unit: Unit, account: AccountId | None) -> EventId | None:
-    """Return the event of this account (`None`: the platform) that Stripe created last.
-
-    Catch-up asks Stripe for what came after it.
-    """
-    query = select(_EVENTS.c.id).where(_EVENTS.c.account.is_not_distinct_from(account))
-    query = query.order_by(_EVENTS.c.created.desc()).limit(1)
-    found = unit.connection().execute(query).scalar()
+def event_before(unit: Unit, account: AccountId | None, at: datetime) -> EventId | None:
+    """Return the last event of this account (`None`: the platform) created at or before `at`."""
+    mine = _EVENTS.c.account.is_(None) if account is None else _EVENTS.c.account == account
+    query = (
+        select(_EVENTS.c.id)
+        .where(mine, _EVENTS.c.created <= at)
+        .order_by(_EVENTS.c.created.desc(), _EVENTS.c.id.desc())
+        .limit(1)
+    )
+    found = unit.connection().execute(query).scalar_one_or_none()
     return None if found is None else EventId(found)
+
+
+def caught_up_to(unit: Unit, scope: LaneId) -> datetime | None:
+    """Return up to when Stripe's list of events was read for an account or the platform."""
+    row = unit.get(CatchUpMark, scope)
+    return None if row is None else row.read_to
+
+
+def note_caught_up(unit: Unit, scope: LaneId, at: datetime) -> None:
+    """Note that the list was read to its end, as it was at `at`; never backwards."""
+    if insert_or_ignore(unit, CatchUpMark, scope=scope, read_to=at):
+        return
+    row = unit.get(CatchUpMark, scope, with_for_update=True)
+    assert row is not None, "just found to exist, and never deleted"
+    row.read_to = max(row.read_to, at)
+    unit.add(row)
 
 
 def prune(unit: Unit, now: datetime, *, limit: int = PRUNE_BATCH) -> int:

@@ -142,3 +142,13 @@ class EventAttempt(Row, table=True):
     worker: str = Field(sa_column=text_column())
     outcome: AttemptOutcome = Field(sa_column=enum_column(AttemptOutcome))
     note: str | None = Field(default=None, sa_column=text_column(nullable=True))
+
+
+class CatchUpMark(Row, table=True):
+    """Up to when Stripe's own list of events was read, for one account or the platform."""
+
+    __tablename__ = "catch_up_mark"
+
+    scope: str = Field(sa_column=text_column(primary_key=True))
+    """A connected account, or `platform`."""
+    read_to: datetime = Field(sa_column=utc_column())

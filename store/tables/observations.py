@@ -38,6 +38,7 @@ class Refund(Row, table=True):
         Index("ix_refund_charge_id", "charge_id"),
         Index("ix_refund_request_id", "request_id"),
         Index("ix_refund_status", "status", "id"),
+        Index("ix_refund_created", "created"),
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))

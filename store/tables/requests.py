@@ -38,6 +38,11 @@ class Mode(StrEnum):
 
 WAITING_ONLY: Final = "bucket IN ('requested', 'held', 'review') AND amount_minor > 0"
 """The predicate of the run's index; a query must contain it in these words to be served by it."""
+MOVING_ONLY: Final = (
+    "bucket IN ('requested', 'held', 'review', 'releasing', 'reversed', 'submitted') "
+    "AND amount_minor > 0"
+)
+"""Money whose place Stripe may still change."""
 UNDECIDED_ONLY: Final = "decide_after IS NOT NULL"
 
 
@@ -149,6 +154,12 @@ class RequestBucket(Row, table=True):
             "request_id",
             sqlite_where=text(WAITING_ONLY),
             postgresql_where=text(WAITING_ONLY),
+        ),
+        Index(
+            "ix_request_bucket_moving",
+            "request_id",
+            sqlite_where=text(MOVING_ONLY),
+            postgresql_where=text(MOVING_ONLY),
         ),
     )
 

@@ -33,6 +33,12 @@ def upgrade() -> None:
         "ix_balance_snapshot_holder", "balance_snapshot", ["holder", "id"], unique=False
     )
     op.create_table(
+        "catch_up_mark",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("read_to", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_catch_up_mark")),
+    )
+    op.create_table(
         "charge",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("payment_intent", sa.Text(), nullable=True),
@@ -585,6 +591,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_id", "bucket", name=op.f("pk_request_bucket")),
     )
     op.create_index(
+        "ix_request_bucket_moving",
+        "request_bucket",
+        ["request_id"],
+        unique=False,
+        sqlite_where=sa.text(
+            "bucket IN ('requested', 'held', 'review', 'releasing', 'reversed', 'submitted') AND amount_minor > 0"
+        ),
+        postgresql_where=sa.text(
+            "bucket IN ('requested', 'held', 'review', 'releasing', 'reversed', 'submitted') AND amount_minor > 0"
+        ),
+    )
+    op.create_index(
         "ix_request_bucket_waiting",
         "request_bucket",
         ["lane", "request_id"],
@@ -851,6 +869,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
     )
     op.create_index("ix_refund_charge_id", "refund", ["charge_id"], unique=False)
+    op.create_index("ix_refund_created", "refund", ["created"], unique=False)
     op.create_index("ix_refund_request_id", "refund", ["request_id"], unique=False)
     op.create_index("ix_refund_status", "refund", ["status", "id"], unique=False)
     op.create_index(

@@ -57,6 +57,45 @@ def test_an_event_that_was_never_delivered_is_caught_up_with(stage: Stage) -> No
     assert len(stage.refunds()) == 1
 
 
+def test_an_account_that_cannot_be_read_is_read_from_the_same_place_later(stage: Stage) -> None:
+    account, request = held(stage)
+    worker = Worker(stage.services)
+    mark_round(stage.services, "catch_up")
+    worker.run_once()
+    stage.sandbox.control("POST", f"accounts/{account}/earn", {"amount": 5000})
+    stage.sandbox.control(
+        "POST",
+        "faults",
+        {"kind": "http_500", "path": "/v1/events", "account": account, "times": None},
+    )
+    # Six hours of trouble with that account's list: far beyond the overlap of one hour.
+    for _ in range(3):
+        stage.later(hours=2)
+        mark_round(stage.services, "catch_up")
+        worker.run_once()
+    assert stage.view(request)["status"] == "held"
+    stage.sandbox.control("DELETE", "faults")
+    stage.later(hours=2)
+    mark_round(stage.services, "catch_up")
+    worker.run_once()
+    assert stage.view(request)["status"] == "succeeded"
+
+
+def test_a_reconcile_that_stripe_cut_short_is_due_again_soon(stage: Stage) -> None:
+    held(stage)
+    stage.sandbox.control("POST", "faults", {"kind": "revoked_key", "path": "*", "times": None})
+    mark_round(stage.services, "reconcile")
+    for _ in range(3):
+        assert run_due_chore(stage.services)
+        stage.offset += timedelta(seconds=31)
+    stage.sandbox.control("DELETE", "faults")
+    stage.offset += timedelta(minutes=6)
+    assert run_due_chore(stage.services)
+    with stage.services.database.reading() as unit:
+        [chore] = [chore for chore in list_chores(unit) if chore.name == "reconcile"]
+    assert (chore.note, chore.due_at) == ("1 charges compared, 0 corrections", None)
+
+
 def test_the_sweep_releases_without_any_event(stage: Stage) -> None:
     account, request = held(stage)
     worker = Worker(stage.services)

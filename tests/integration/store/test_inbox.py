@@ -11,19 +11,21 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from refunds.errors import EventNotFoundError
-from refunds.ids import AccountId, EventId
+from refunds.ids import AccountId, EventId, LaneId
 from store.database import Database, DatabaseUnavailableError
 from store.event_claims import claim_due_events, fail_event, finish_event
 from store.group_commit import InboxRecorder
 from store.inbox import (
     KEEP,
     Delivery,
+    caught_up_to,
     counts,
     event_attempts,
+    event_before,
     event_deliveries,
     get_event,
     list_events,
-    newest_event,
+    note_caught_up,
     prune,
     record_deliveries,
     record_delivery,
@@ -181,7 +183,7 @@ def test_counts_name_every_state_and_the_oldest_that_waits(database: Database) -
     assert found.oldest_pending == NOON + HOUR
 
 
-def test_the_newest_event_is_the_one_stripe_created_last(database: Database) -> None:
+def test_the_event_before_a_moment_is_the_last_created_until_then(database: Database) -> None:
     record(
         database,
         build_delivery("evt_late", account="acct_1", created=NOON - HOUR, received_at=NOON + HOUR),
@@ -189,9 +191,26 @@ def test_the_newest_event_is_the_one_stripe_created_last(database: Database) -> 
         build_delivery("evt_platform", created=NOON + HOUR),
     )
     with database.reading() as unit:
-        assert newest_event(unit, AccountId("acct_1")) == "evt_newest"
-        assert newest_event(unit, None) == "evt_platform"
-        assert newest_event(unit, AccountId("acct_2")) is None
+        assert event_before(unit, AccountId("acct_1"), NOON) == "evt_newest"
+        assert event_before(unit, AccountId("acct_1"), NOON - HOUR) == "evt_late"
+        assert event_before(unit, AccountId("acct_1"), NOON - 2 * HOUR) is None
+        assert event_before(unit, None, NOON + HOUR) == "evt_platform"
+        assert event_before(unit, AccountId("acct_2"), NOON) is None
+
+
+def test_how_far_an_account_was_read_is_kept_and_never_goes_back(database: Database) -> None:
+    scope = LaneId("acct_1")
+    with database.unit_of_work() as unit:
+        assert caught_up_to(unit, scope) is None
+        note_caught_up(unit, scope, NOON)
+    with database.unit_of_work() as unit:
+        note_caught_up(unit, scope, NOON - HOUR)
+    with database.unit_of_work() as unit:
+        assert caught_up_to(unit, scope) == NOON
+        note_caught_up(unit, scope, NOON + HOUR)
+    with database.reading() as unit:
+        assert caught_up_to(unit, scope) == NOON + HOUR
+        assert caught_up_to(unit, LaneId("acct_2")) is None
 
 
 def test_pruning_takes_what_is_old_and_finished_in_bounded_bites(database: Database) -> None:
