@@ -5,7 +5,8 @@ It may not fetch anything or decide what is shown; programs get JSON instead.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -13,15 +14,19 @@ from typing import Any, Final
 from babel import Locale, UnknownLocaleError
 from babel.core import default_locale
 from babel.numbers import format_decimal
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from refunds.lifecycle import Status
 from refunds.money import Currency, exponent
 
-WIDTH_WITHOUT_TERMINAL: Final = 160
-"""Columns of a table that goes into a file or a pipe; rich would squeeze it into 80."""
+WIDTH_WITHOUT_TERMINAL: Final = 200
+"""Columns of a table that goes into a file or a pipe: one row a line, for `grep`."""
+PROSE_LEAST_WIDTH: Final = 28
+"""A column with longer sentences is folded, down to this; all others are never folded."""
 NOTHING: Final = "-"
 
 _COLOURS: Final[Mapping[str, str]] = {
@@ -110,14 +115,67 @@ def plain(text: object) -> str:
     )
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Return a table. Cells are plain text or rich's `Text`; the first column is never cut."""
-    made = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
-    for number, name in enumerate(columns):
-        made.add_column(name, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
-    return made
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
+    """Return rows as a table, or as blocks of lines where the terminal is too narrow for one.
+
+    Cells are plain text or rich's `Text`.
+    """
+    cells = [
+        [each if isinstance(each, Text) else Text(plain(each)) for each in row] for row in rows
+    ]
+    return _Rows(title=title, columns=columns, cells=cells)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Rows that know their shape only when they are printed: an id must not be cut in two."""
+
+    title: str
+    columns: Sequence[str]
+    cells: Sequence[Sequence[Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        if self._least_width() <= options.max_width:
+            yield self._as_table()
+        else:
+            yield Text(self.title, style="bold")
+            yield from self._as_blocks()
+
+    def _least_width(self) -> int:
+        borders = 3 * len(self.columns) + 1
+        return borders + sum(
+            PROSE_LEAST_WIDTH if self._is_prose(number) else self._width(number)
+            for number in range(len(self.columns))
+        )
+
+    def _width(self, number: int) -> int:
+        return max(cell_len(self.columns[number]), *(row[number].cell_len for row in self.cells), 0)
+
+    def _is_prose(self, number: int) -> bool:
+        return any(
+            row[number].cell_len > PROSE_LEAST_WIDTH and " " in row[number].plain
+            for row in self.cells
+        )
+
+    def _as_table(self) -> Table:
+        made = Table(title=Text(self.title, style="bold"), title_justify="left")
+        made.header_style = "bold"
+        for number, name in enumerate(self.columns):
+            made.add_column(name, overflow="fold", no_wrap=not self._is_prose(number))
+        for row in self.cells:
+            made.add_row(*row)
+        return made
+
+    def _as_blocks(self) -> Iterator[RenderableType]:
+        for first, *rest in self.cells:
+            yield first
+            named = [
+                Text.assemble((f"{name} ", "dim"), cell)
+                for name, cell in zip(self.columns[1:], rest, strict=True)
+                if cell.plain not in ("", NOTHING)
+            ]
+            yield Padding(Text(" · ", overflow="fold").join(named), (0, 0, 0, 2))
 
 
 def facts(title: str, rows: Iterable[tuple[str, Any]]) -> Table:

@@ -1,10 +1,14 @@
-"""Money in the reader's notation, spans in two units, and text that can't steer a terminal."""
+"""Money in the reader's notation, spans in two units, tables that fit, and text that can't steer a
+terminal.
+"""
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from runtime.display import moment, money, plain, span
+from runtime.display import moment, money, plain, span, table
 
 
 @pytest.mark.parametrize(
@@ -61,3 +65,48 @@ def test_spans_have_their_two_largest_units(length: timedelta, text: str) -> Non
 def test_control_characters_never_reach_the_terminal(evil: str) -> None:
     assert evil not in plain(f"a{evil}b")
     assert plain("déjà vu ✓ 漢\nnext") == "déjà vu ✓ 漢\nnext"
+
+
+ID, ACCOUNT = "rr_01m83mmqaj7nat69p23f7kthg", "acct_AuRuX88Hs61uNyNr"
+AT = "2026-11-23 07:24:03 UTC"
+WHY = "The account has 0.00 USD spendable, the refund needs 30.00 USD: 30.00 USD short."
+
+
+def printed(width: int, why: str = WHY) -> list[str]:
+    console = Console(file=StringIO(), width=width, color_system=None)
+    columns = ("id", "status", "account", "shortfall", "created", "why")
+    console.print(table("Requests", columns, [(ID, "held", ACCOUNT, "-", AT, why)]))
+    assert isinstance(console.file, StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200])
+def test_no_id_and_no_time_is_ever_cut_in_two(width: int) -> None:
+    text = "\n".join(printed(width))
+    # Blocks fold between words, so a time may go over two lines, and an id never.
+    assert ID in text
+    assert ACCOUNT in text
+    assert "07:24:03" in text
+    assert all(len(line) <= width for line in printed(width))
+
+
+def test_where_there_is_room_a_row_stands_in_a_table() -> None:
+    # 28 + 6 + 21 + 9 + 23 for the cells, 28 for the sentence, 19 for the borders: 134.
+    assert "│" not in "".join(printed(133))
+    assert "│" in "".join(printed(134))
+
+
+def test_where_there_is_none_each_row_is_a_block_with_its_names() -> None:
+    assert printed(100) == [
+        "Requests",
+        ID,
+        f"  status held · account {ACCOUNT} · created {AT} · why The account",
+        "  has 0.00 USD spendable, the refund needs 30.00 USD: 30.00 USD short.",
+    ]
+
+
+def test_a_table_without_rows_has_its_names() -> None:
+    console = Console(file=StringIO(), width=100)
+    console.print(table("Nothing", ("id", "why"), []))
+    assert isinstance(console.file, StringIO)
+    assert "why" in console.file.getvalue()
