@@ -70,8 +70,9 @@ def configure_logs(level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(json_formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Tells at each start which of its parts it has.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # They tell of each of their own steps; what a migration or a tick did is logged by us.
+    for library in ("alembic", "apscheduler"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class DropStalledClients(logging.Filter):

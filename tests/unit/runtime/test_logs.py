@@ -65,6 +65,8 @@ from runtime.logs import configure_logs
 configure_logs()
 structlog.get_logger("ours").info("thing.happened", key="sk_test_hunter2", n=1)
 logging.getLogger("library").warning("told %s", "whsec_hunter2")
+logging.getLogger("apscheduler.executors.default").info("Running job")
+logging.getLogger("alembic.runtime.migration").info("Context impl")
 try:
     raise ValueError("sk_live_hunter2")
 except ValueError:
