@@ -98,6 +98,16 @@ def load_settings() -> Settings:
         )
         # `from None`: the original repeats values, keys among them.
         raise SettingsError(f"{problems}. Correct it {_WHERE}.") from None
+    except UnicodeDecodeError:
+        # `from None`: the original holds the file, with the keys in it.
+        raise SettingsError(
+            "The file .env of the working directory is not UTF-8 text. Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            "The file .env of the working directory can't be read "
+            f"({error.strerror}). Let this user read it, or remove it."
+        ) from None
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:

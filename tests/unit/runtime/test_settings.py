@@ -72,6 +72,25 @@ def test_a_value_that_cannot_be_used_is_named_and_not_repeated(
     assert caught.value.__suppress_context__
 
 
+def test_a_file_that_is_not_text_is_named_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"STRIPE_API_KEY=sk_test_hunter2\xff\n")
+    with pytest.raises(SettingsError, match=r"\.env .* is not UTF-8") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path, *_arguments: object, **_named: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Path(".env").write_text("PORT=9000\n")
+    # Root, as whom tests may run, is refused no file.
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(SettingsError, match=r"can't be read \(Permission denied\)"):
+        load_settings()
+
+
 def test_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_hunter2")
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_hunter2")
