@@ -33,7 +33,7 @@ from runtime.display import (
     table,
 )
 from runtime.settings import load_settings
-from store.requests import list_requests
+from store.requests import get_request, list_requests
 
 _SHOW = "show"
 
@@ -92,6 +92,9 @@ def requests(
     if context.invoked_subcommand is not None:
         return
     with open_database(load_settings()) as database, database.reading() as unit:
+        if starting_after is not None:
+            # A mistyped id sorts somewhere, and would pass for an end of the list.
+            get_request(unit, RequestId(starting_after))
         rows = list_requests(
             unit,
             status=None if status is None else Status(status),

@@ -159,7 +159,7 @@ def _print(picture: _Picture, problems: list[str]) -> None:
                 ("events waiting", f"{inbox.by_state[InboxState.PENDING]}{lag}"),
                 ("dead letters", inbox.by_state[InboxState.DEAD]),
                 ("on hold", ", ".join(map(_sum, picture.held)) or "nothing"),
-                ("in review", f"{picture.requests[Status.REVIEW]} wait for a person"),
+                ("in review", _in_review(picture.requests[Status.REVIEW])),
             ],
         )
     )
@@ -176,6 +176,10 @@ def _print(picture: _Picture, problems: list[str]) -> None:
         console.print(Text("! ", style="bold red") + Text(problem))
     if not problems:
         console.print(Text("Nothing is wrong.", style="green"))
+
+
+def _in_review(count: int) -> str:
+    return f"{count}, for a person to decide: sluice requests --status review" if count else "none"
 
 
 def _sum(held: Money) -> str:

@@ -165,6 +165,7 @@ def test_an_action_without_a_proper_reason_is_refused(
     "arguments, code, words",
     [
         (["rr_0"], 1, "no refund request has the id rr_0"),
+        (["--starting-after", "rr_0"], 1, "no refund request has the id rr_0"),
         (["approve", "rr_0", "--note", "x"], 1, "no refund request has the id rr_0"),
         (["rr_\x00"], 2, "rr_…"),
         (["approve", "pi_1", "--note", "x"], 2, "rr_…"),
