@@ -57,6 +57,11 @@ class UnavailableError(ReadError):
         """The connected account that was asked; a denial may be about it alone."""
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def denied_in_account(self) -> bool:
+        """Whether one connected account is out of reach, not Stripe."""
+        return self.account is not None and self.trouble is Trouble.DENIED
+
 
 class RejectedReadError(ReadError):
     """Stripe refused the read itself (a 4xx that is neither 401, 403, 404 nor 429): asking again

@@ -4,14 +4,15 @@ It may not record anything; intake does, and a preview shows it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
 from handlers.candidates import candidate_of
 from handlers.expect import with_eta
 from handlers.services import Services
-from refunds.blocks import Claim, check_account, check_charge
+from refunds.blocks import Claim, check_account, check_charge, without_balance
 from refunds.decision import Decision, Evaluation, Outcome
 from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
 from refunds.facts import BalanceFacts, ChargeFacts, ChargeType
@@ -38,8 +39,8 @@ class Assessment:
     inputs: dict[str, object]
 
 
-def assess(services: Services, wish: Wish) -> Assessment:
-    """Return the assessment of a well-formed wish.
+def assess(services: Services, wish: Wish, deadline: datetime | None = None) -> Assessment:
+    """Return the assessment of a well-formed wish, new unless it has a deadline already.
 
     Raise `PaymentNotFoundError`, `InvalidWishError`, `UnsupportedChargeError`, or the gateway's
     `UnavailableError` where Stripe could not be asked.
@@ -53,7 +54,27 @@ def assess(services: Services, wish: Wish) -> Assessment:
         return Assessment(
             charge=charge, amount=amount, evaluation=_bare(stop), balances=(), inputs={}
         )
-    return _weigh(services, charge, amount)
+    return _weigh(services, charge, amount, deadline)
+
+
+def assess_unread(services: Services, wish: Wish, deadline: datetime) -> Assessment:
+    """Return the assessment of a wish whose account's balance Stripe does not let us see: it waits,
+    or comes before a person once its deadline has passed.
+
+    Raise what `assess` raises.
+    """
+    charge = read_charge(services, wish)
+    with services.database.reading() as unit:
+        claimed = claimed_minor(unit, charge.charge)
+    counted, amount = settle_amount(services, charge, wish, claimed)
+    decision = _what_stops(services, counted, amount, claimed)
+    need = None
+    if decision is None:
+        assert charge.account is not None, "an account denied us a look"
+        decision = without_balance(charge.account, deadline, services.clock(), frozenset())
+        need = plan_need(charge, amount.amount_minor, services.policy.fx_buffer_percent)
+    evaluation = replace(_bare(decision), need=need)
+    return Assessment(charge=charge, amount=amount, evaluation=evaluation, balances=(), inputs={})
 
 
 def read_charge(services: Services, wish: Wish) -> ChargeFacts:
@@ -113,7 +134,9 @@ def _what_stops(
     return check_account(charge.account, standing, frozenset())
 
 
-def _weigh(services: Services, charge: ChargeFacts, amount: Money) -> Assessment:
+def _weigh(
+    services: Services, charge: ChargeFacts, amount: Money, deadline: datetime | None
+) -> Assessment:
     """Judge the wish against what is free now: reservations first, balances after."""
     now = services.clock()
     lane = lane_of(charge.account)
@@ -140,7 +163,7 @@ def _weigh(services: Services, charge: ChargeFacts, amount: Money) -> Assessment
         need=plan_need(charge, amount.amount_minor, percent),
         own_pending_minor=own_pending_minor(charge) if services.policy.count_own_pending else 0,
         platform_cost=platform_cost(charge, amount.amount_minor, percent),
-        deadline=now + services.policy.hold_for,
+        deadline=deadline or now + services.policy.hold_for,
     )
     evaluation = judge(candidate, _less(pool, ahead), now)
     # What is covered and only waits for its run is deducted from the pool already.

@@ -25,10 +25,12 @@ class Ground:
     run: RunId
     claim: LaneClaim
     account: BalanceFacts | None
-    """`None` in the platform's own lane, and where the account has left."""
+    """`None` in the platform's own lane, and where the account has left or denies us a look."""
     platform: BalanceFacts
     standing: AccountStanding
     """The account's, as last read."""
+    denied: bool
+    """Stripe refused to show the account's balance, and we never heard that it left."""
     account_mark: ReservationMark
     platform_mark: ReservationMark
     pool: Pool

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
-from handlers.assess import Assessment, assess
+from handlers.assess import Assessment, assess, assess_unread
 from handlers.review import record_decision
 from handlers.services import Services
 from refunds.blocks import Claim, check_charge
@@ -111,7 +111,7 @@ def decide_due_request(services: Services) -> bool:
         return False
     wish = Wish(payment=row.payment, amount_minor=row.asked_minor, additional=row.additional)
     try:
-        assessment = assess(services, wish)
+        assessment = _assess_at_last(services, wish, row.deadline)
     except UnavailableError as error:
         circuit.note_trouble(services, error.account, error.trouble)
         _decide_later(services, claimed)
@@ -123,6 +123,17 @@ def decide_due_request(services: Services) -> bool:
     else:
         _decide(services, claimed[0], wish, assessment)
     return True
+
+
+def _assess_at_last(services: Services, wish: Wish, deadline: datetime) -> Assessment:
+    """Assess a wish that waited; an account that denies us a look keeps it waiting no longer."""
+    try:
+        return assess(services, wish, deadline)
+    except UnavailableError as error:
+        if not error.denied_in_account:
+            raise
+        circuit.note_trouble(services, error.account, error.trouble)
+        return assess_unread(services, wish, deadline)
 
 
 def _known(services: Services, wish: Wish, idempotency_key: str) -> Taken | None:

@@ -5,7 +5,8 @@ claim on a due lane, and it writes nothing once that claim is lost.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -19,11 +20,11 @@ from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.payments import read_changed_payments
 from handlers.prepare import NotPrepared, prepare
 from handlers.services import Services
-from refunds.blocks import check_account
+from refunds.blocks import check_account, without_balance
 from refunds.decision import Decision, Evaluation, Outcome, Rule, decide
 from refunds.errors import LeaseLostError
 from refunds.facts import AccountStanding, BalanceFacts
-from refunds.ids import PLATFORM_LANE, RequestId, RunId, account_of, mint
+from refunds.ids import PLATFORM_LANE, AccountId, RequestId, RunId, account_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.pool import Candidate, Pool, in_turn, judge, open_pool
 from refunds.retry import LANE_BACKOFF, UNREADABLE_BACKOFF, RetryAt
@@ -97,11 +98,15 @@ def _run(services: Services, claim: LaneClaim) -> None:
         rows = waiting_in(unit, claim.lane, services.mode, now)
         waiting = {RequestId(row.request.id): row for row in rows}
         candidates = [candidate_of(unit, row, services.policy, now) for row in rows]
+    denied = False
     if candidates:
         ground = _read_ground(services, claim)
+        denied = ground.denied
         progress = _Progress(pool=ground.pool)
         for candidate in in_turn(candidates):
-            wait_until = circuit.closed_until(services, account_of(claim.lane))
+            # Refunds are sent on the platform's behalf: an account that denies us a look stops none
+            # that a person released.
+            wait_until = circuit.closed_until(services, None if denied else account_of(claim.lane))
             if wait_until is None and services.stopping():
                 wait_until = services.clock()
             if wait_until is not None:
@@ -111,6 +116,9 @@ def _run(services: Services, claim: LaneClaim) -> None:
     with services.database.unit_of_work() as unit:
         if wait_until is not None:
             postpone_lane(unit, claim, wait_until, failed=False)
+            return
+        if denied:
+            postpone_lane(unit, claim, _again(services, claim), failed=True)
             return
         wake = next_wake(unit, claim.lane, services.clock())
         finish_lane(unit, claim)
@@ -126,11 +134,13 @@ def _read_ground(services: Services, claim: LaneClaim) -> Ground:
         account_mark = mark_reservations(unit, claim.lane)
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
     platform = services.gateway.read_balance(None)
+    circuit.note_success(services, None)
     ours: BalanceFacts | None = None
+    denied = False
     # Of an account that left nothing can be read or taken: only a person's release goes out.
     if account is not None and standing is not AccountStanding.DEAUTHORIZED:
-        ours = services.gateway.read_balance(account)
-    circuit.note_success(services, account)
+        ours = _balance_or_denied(services, account)
+        denied = ours is None
     pool = open_pool(
         available=ours.available if ours else {},
         reserved=account_mark.open_minor if ours else {},
@@ -144,10 +154,25 @@ def _read_ground(services: Services, claim: LaneClaim) -> Ground:
         account=ours,
         platform=platform,
         standing=standing,
+        denied=denied,
         account_mark=account_mark,
         platform_mark=platform_mark,
         pool=pool,
     )
+
+
+def _balance_or_denied(services: Services, account: AccountId) -> BalanceFacts | None:
+    """Return the account's balance; `None` where Stripe does not let the platform see it."""
+    try:
+        balance = services.gateway.read_balance(account)
+    except UnavailableError as error:
+        if not error.denied_in_account:
+            raise
+        circuit.note_trouble(services, account, error.trouble)
+        _log.warning("run.account_denied", account=account, reason=str(error))
+        return None
+    circuit.note_success(services, account)
+    return balance
 
 
 def _handle(
@@ -161,6 +186,10 @@ def _handle(
     evaluation: Evaluation | None
     if stop is not None:
         evaluation = _bare(stop)
+    elif ground.denied and account is not None and not candidate.by_person:
+        now = services.clock()
+        unread = without_balance(account, candidate.deadline, now, candidate.waived)
+        evaluation = replace(_bare(unread), need=candidate.need)
     else:
         evaluation = judge(candidate, progress.pool, services.clock())
     if evaluation.decision.outcome is Outcome.RELEASE:
@@ -293,13 +322,16 @@ def _passed_over(progress: _Progress) -> list[RequestId]:
     ]
 
 
-def _postpone(services: Services, claim: LaneClaim) -> None:
-    now = services.clock()
-    again = LANE_BACKOFF.after(claim.failures + 1, now, services.jitter())
+def _again(services: Services, claim: LaneClaim) -> datetime:
+    again = LANE_BACKOFF.after(claim.failures + 1, services.clock(), services.jitter())
     assert isinstance(again, RetryAt), "a lane is never given up"
+    return again.at
+
+
+def _postpone(services: Services, claim: LaneClaim) -> None:
     try:
         with services.database.unit_of_work() as unit:
-            postpone_lane(unit, claim, again.at, failed=True)
+            postpone_lane(unit, claim, _again(services, claim), failed=True)
     except LeaseLostError:
         _log.warning("run.lease_lost", lane=claim.lane)
 

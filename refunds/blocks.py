@@ -75,6 +75,19 @@ def check_account(account: str, standing: AccountStanding, waived: Set[Rule]) ->
             return None
 
 
+def without_balance(account: str, deadline: datetime, now: datetime, waived: Set[Rule]) -> Decision:
+    """Return the verdict on a request whose account Stripe does not let the platform look into.
+
+    It may have left without our hearing of it. Its balance can't cover anything then, but waiting
+    for it ends at the deadline all the same.
+    """
+    return check_deadline(deadline, now, waived) or decide(
+        Outcome.HOLD,
+        Rule.ACCOUNT_DEAUTHORIZED,
+        f"Stripe denies the platform access to the account {account}; its balance can't be read.",
+    )
+
+
 def check_deadline(deadline: datetime, now: datetime, waived: Set[Rule]) -> Decision | None:
     """Return a review where the request has waited until its deadline; `None` before it."""
     if now < deadline or Rule.DEADLINE in waived:

@@ -80,6 +80,10 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     (Rule.ACCOUNT_DEAUTHORIZED, Outcome.REVIEW): (
         "Release it uncovered, at the platform's expense, or close it.",
     ),
+    (Rule.ACCOUNT_DEAUTHORIZED, Outcome.HOLD): (
+        "Look in the Stripe Dashboard whether the account is still connected.",
+        "Or release it uncovered, at the platform's expense.",
+    ),
     (Rule.FOREIGN_REFUND, Outcome.REVIEW): ("The same wish: close it. Owed as well: approve it.",),
     (Rule.STRIPE_REFUSED, Outcome.REVIEW): (
         "Read Stripe's reason; approve it to try again, or close it.",

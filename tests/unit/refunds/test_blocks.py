@@ -13,6 +13,7 @@ from refunds.blocks import (
     check_charge,
     check_deadline,
     counted_at_intake,
+    without_balance,
 )
 from refunds.decision import Decision, Outcome, Rule
 from refunds.facts import AccountStanding, ChargeFacts
@@ -186,3 +187,25 @@ def test_only_a_refund_clearly_older_than_the_request_was_counted(
     older_by: timedelta, counted: bool
 ) -> None:
     assert counted_at_intake(NOON - older_by, NOON) is counted
+
+
+UNSEEN = Decision(
+    outcome=Outcome.HOLD,
+    rule=Rule.ACCOUNT_DEAUTHORIZED,
+    why="Stripe denies the platform access to the account acct_shop; its balance can't be read.",
+)
+
+
+@pytest.mark.parametrize(
+    "late_by, waived, decision",
+    [
+        (timedelta(microseconds=-1), set(), UNSEEN),
+        (timedelta(0), set(), MISSED),
+        (timedelta(days=30), {Rule.DEADLINE}, UNSEEN),
+        (timedelta(days=30), {Rule.ACCOUNT_DEAUTHORIZED}, MISSED),
+    ],
+)
+def test_waiting_for_a_balance_nobody_can_read_ends_at_the_deadline(
+    late_by: timedelta, waived: set[Rule], decision: Decision
+) -> None:
+    assert without_balance(ACCOUNT, NOON, NOON + late_by, waived) == decision
