@@ -126,7 +126,7 @@ def _one(platform: Platform, web: WebServer, watch: Watch) -> Round:
     if answer.status_code != 200:
         raise RuntimeError(f"the door answered {answer.status_code}")
     called, called_at = watch.wait()
-    eventually(lambda: stage.view(request)["status"] == "succeeded", "the refund is settled")
+    eventually(lambda: not unfinished(stage.services.database), "everything is settled")
     marked_at, prepared_at = _moments(platform, EventId(event["id"]), request)
     return Round(
         total_ms=(called - accepted) * 1000,

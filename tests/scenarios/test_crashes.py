@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+import pytest
+
 from tests.scenarios.conftest import NewPlatform
 from tests.support.crash_play import Call, CrashPlay, Point
 from tests.support.processes import Platform
@@ -44,6 +46,7 @@ PLAYS: Final[Mapping[str, Mapping[str, Afterwards]]] = {
 }
 
 
+@pytest.mark.timeout(300)  # five plays, each with processes to start: slow on a busy machine
 def test_a_killed_worker_leaves_every_refund_to_be_made_once(
     kind: str, new_platform: NewPlatform
 ) -> None:

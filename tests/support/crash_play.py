@@ -92,11 +92,12 @@ class CrashPlay:
         uncovered = two_calls or call is Call.REVERSAL
         debit = 1_000 if uncovered else amount
         account = stage.account()
-        payment = stage.paid(account, amount)
+        # Half of the payment: Stripe itself would refuse to refund the whole of it twice.
+        payment = stage.paid(account, 2 * amount)
         stage.has(account, debit)
         words = self._transfer_to(account) if call is Call.REVERSAL else payment
         snare = self._snare(point, call, words, payment)
-        request = stage.wish(payment)
+        request = stage.wish(payment, amount)
         if uncovered:
             act(stage.services, Action.RELEASE, request, note="the buyer waits", actor="ann")
         caught = Caught(

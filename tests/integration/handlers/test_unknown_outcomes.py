@@ -4,11 +4,15 @@ guessing.
 
 from datetime import timedelta
 
+import pytest
+
+from handlers.carry_out import carry_out
 from handlers.release import run_due_lane
 from handlers.unsettled import recover_due_attempt
 from refunds.attempt import AttemptState
+from refunds.errors import LeaseLostError
 from refunds.ids import RequestId
-from store.attempts import attempts_of, calls_of
+from store.attempts import ATTEMPT_LEASE, attempts_of, calls_of, claim_unsettled
 from tests.support.stage import Stage
 
 
@@ -182,3 +186,21 @@ def test_a_500_that_is_only_repeated_holds_up_nobody_else(stage: Stage) -> None:
     _, other = covered(stage)
     stage.work()
     assert (stage.view(stuck)["status"], stage.view(other)["status"]) == ("releasing", "succeeded")
+
+
+def test_a_caller_that_woke_up_too_late_makes_no_call(stage: Stage) -> None:
+    _, request = covered(stage)
+    stage.fault("reset", times=1)
+    run_due_lane(stage.services)
+    stage.later(seconds=3)
+    with stage.services.database.unit_of_work() as unit:
+        late = claim_unsettled(unit, "late", stage.now())
+    assert late is not None
+    stage.later(seconds=ATTEMPT_LEASE.total_seconds() + 1)
+    with stage.services.database.unit_of_work() as unit:
+        assert claim_unsettled(unit, "present", stage.now()) is not None
+    calls = len(stage.calls())
+    with pytest.raises(LeaseLostError):
+        carry_out(stage.services, *late)
+    assert len(stage.calls()) == calls
+    assert states(stage, request) == [AttemptState.PREPARED]
