@@ -73,8 +73,10 @@ def carry_out(services: Services, attempt: AttemptId, fence: int) -> Carried:
         lane, ordinal, call = following
         outcome = services.gateway.execute(call)
         _note_health(services, lane, outcome)
-        settle_outcome(services, attempt, ordinal, outcome)
+        explained = settle_outcome(services, attempt, ordinal, outcome)
         match outcome:
+            case Done() if not explained:
+                return Carried.UNKNOWN
             case Unknown():
                 return Carried.UNKNOWN
             case Refused(kind=RefusalKind.INSUFFICIENT_FUNDS) if call.kind is StepKind.REFUND:
@@ -87,11 +89,14 @@ def carry_out(services: Services, attempt: AttemptId, fence: int) -> Carried:
 
 def settle_outcome(
     services: Services, attempt: AttemptId, ordinal: int, outcome: StepOutcome
-) -> None:
-    """Commit what is known of one step after its call, whoever made it.
+) -> bool:
+    """Commit what is known of one step after its call, whoever made it; return whether what came
+    back is the step's.
 
-    Safe to repeat: a step that has its outcome is left alone.
+    Safe to repeat: a step that has its outcome is left alone. One that Stripe calls done with an
+    object that is not what was asked for stays without an outcome, and waits for its next try.
     """
+    explained = True
     now = services.clock()
     with services.database.unit_of_work() as unit:
         row = _lock_in_order(unit, attempt)
@@ -99,6 +104,9 @@ def settle_outcome(
         match outcome:
             case Done(object=done):
                 _settle_done(unit, row, ordinal, done, now)
+                explained = _planned(unit, attempt, ordinal) is None
+                if not explained:
+                    postpone_unexplained(services, unit, row, now)
             case Refused():
                 _refuse(services, unit, row, ordinal, outcome, now)
             case Unknown():
@@ -107,6 +115,17 @@ def settle_outcome(
             case _:
                 assert_never(outcome)
     _log.info("attempt.step", attempt=attempt, ordinal=ordinal, outcome=outcome_word(outcome))
+    return explained
+
+
+def postpone_unexplained(
+    services: Services, unit: Unit, row: ReleaseAttempt, now: datetime
+) -> None:
+    """Note that Stripe has something under the attempt's name that is not what it asked for."""
+    again = UNSETTLED_BACKOFF.after(row.tries + 1, now, services.jitter())
+    assert isinstance(again, RetryAt), "an unknown outcome is never given up"
+    postpone_attempt(unit, AttemptId(row.id), again.at, "unexplained")
+    _log.error("attempt.unexplained", attempt=row.id, request=row.request_id, charge=row.charge_id)
 
 
 def _settle_done(

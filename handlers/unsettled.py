@@ -8,7 +8,7 @@ import structlog
 
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
-from handlers.carry_out import carry_out, put_back
+from handlers.carry_out import carry_out, postpone_unexplained, put_back
 from handlers.disputed import heed_missed_news
 from handlers.due import promise_ended
 from handlers.review import record_decision
@@ -116,7 +116,11 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
         for facts in refunds:
             if facts.metadata.get(METADATA_ATTEMPT) == row.id:
                 apply_refund(unit, facts, now=now, cause="reconcile", attempt=AttemptId(row.id))
-                return True
+                if steps_of(unit, row.id)[0].state is not StepState.PLANNED:
+                    return True
+                # It carries the attempt's name and is something else: nothing may follow from it.
+                postpone_unexplained(services, unit, attempt, now)
+                return False
         why = "Stripe's list of the payment's refunds shows that it was never carried out."
         because = Because(at=now, cause="reconcile", why=why, attempt=AttemptId(row.id))
         settle_step(unit, steps_of(unit, row.id)[0], StepState.NEVER_EXECUTED, now)
