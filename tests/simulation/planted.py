@@ -166,7 +166,7 @@ PLANTED: Final[Mapping[str, Planted]] = {
     "fresh key on retry": Planted(
         plant=fresh_key_on_retry, seed=12, shows="2 refunds at the sandbox"
     ),
-    "no reservation": Planted(plant=no_reservation, seed=14, shows="promised, never more than"),
+    "no reservation": Planted(plant=no_reservation, seed=13, shows="promised, never more than"),
     "settle before call": Planted(plant=settle_before_call, seed=0, shows="the sandbox says"),
     "duplicate event processed twice": Planted(
         plant=duplicate_event_processed_twice, seed=0, shows="processed 2 times"
