@@ -54,24 +54,26 @@ class Round:
 
 
 class Watch:
-    """Notes when the sandbox makes a refund."""
+    """Notes when the sandbox refunds which charge."""
 
     def __init__(self, platform: Platform) -> None:
-        self._made = threading.Event()
-        self._at: tuple[float, datetime] | None = None
+        self._made: dict[str, tuple[float, datetime]] = {}
+        self._news = threading.Condition()
         platform.stage.sandbox.world.listeners.append(self._hear)
 
     def _hear(self, event: Record) -> None:
+        # The reversal shows up as a refund, too, in the connected account: another charge.
         if event.body["type"] == "refund.created":
-            self._at = time.monotonic(), utc_now()
-            self._made.set()
+            with self._news:
+                self._made[event.body["data"]["object"]["charge"]] = time.monotonic(), utc_now()
+                self._news.notify_all()
 
-    def wait(self) -> tuple[float, datetime]:
-        """Return when the refund was made, by the clock for spans and by the calendar."""
-        if not self._made.wait(ROUND_TIMEOUT_SECONDS) or self._at is None:
-            raise TimeoutError("the refund was not made in time")
-        self._made.clear()
-        return self._at
+    def wait(self, charge: str) -> tuple[float, datetime]:
+        """Return when the charge was refunded, by the clock for spans and by the calendar."""
+        with self._news:
+            if not self._news.wait_for(lambda: charge in self._made, ROUND_TIMEOUT_SECONDS):
+                raise TimeoutError("the refund was not made in time")
+            return self._made[charge]
 
 
 def main() -> int:
@@ -117,7 +119,8 @@ def _measure(platform: Platform, rounds: int) -> Iterator[Round]:
 def _one(platform: Platform, web: WebServer, watch: Watch) -> Round:
     stage = platform.stage
     account = stage.account()
-    request = stage.wish(stage.paid(account, AMOUNT))
+    charge = stage.paid(account, AMOUNT)
+    request = stage.wish(charge)
     eventually(lambda: not unfinished(stage.services.database), "the worker is idle")
     stage.sandbox.control("POST", f"accounts/{account}/earn", {"amount": AMOUNT})
     event = _event_about(platform, account)
@@ -125,7 +128,7 @@ def _one(platform: Platform, web: WebServer, watch: Watch) -> Round:
     accepted, accepted_at = time.monotonic(), utc_now()
     if answer.status_code != 200:
         raise RuntimeError(f"the door answered {answer.status_code}")
-    called, called_at = watch.wait()
+    called, called_at = watch.wait(charge)
     eventually(lambda: not unfinished(stage.services.database), "everything is settled")
     marked_at, prepared_at = _moments(platform, EventId(event["id"]), request)
     return Round(
