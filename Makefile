@@ -13,8 +13,10 @@ venv: ## Create .venv from the pinned requirements, or reuse it
 demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 	@$(BIN)/sluice demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: venv ## Run all tests (ARGS="tests/unit -k money" for some)
-	@$(BIN)/pytest $(ARGS)
+# Two processes: many tests wait for servers, leases and clocks rather than for a core.
+WORKERS := 2
+test: venv ## Run all tests (ARGS="tests/unit -k money" for some, WORKERS=0 one after the other)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: venv ## Measure webhooks per second, and from a webhook to its refund (ARGS="--rounds 5")
 	@$(BIN)/python -m tests.benchmarks.webhooks $(ARGS); webhooks=$$?; \
