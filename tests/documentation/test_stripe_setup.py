@@ -151,7 +151,10 @@ def terminals(tmp_path: Path) -> Iterator[Terminals]:
 # A dozen commands of ours, three servers and the CLI: a busy machine needs its time.
 @pytest.mark.timeout(300)
 def test_the_offline_story_happens_as_told(terminals: Terminals) -> None:
-    terminals.run("".join(WORLD))
+    told_there = terminals.run("".join(WORLD))
+    # Each of the two was held when it was asked for, and went out when the money was there.
+    turns = re.findall(r"cover → (hold|release)", told_there)
+    assert turns == ["hold", "release"] * 2
 
     requested = terminals.sluice("requests")["data"]
     assert [item["status"] for item in requested] == ["succeeded", "succeeded"]
