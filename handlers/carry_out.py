@@ -13,8 +13,8 @@ from handlers import circuit
 from handlers.disputed import heed_missed_news
 from handlers.review import record_decision
 from handlers.services import Services
-from handlers.settle import apply_refund, finish_if_complete
-from refunds.attempt import AttemptState, StepState
+from handlers.settle import apply_refund, buyer_is_paid, finish_if_complete
+from refunds.attempt import KEY_FORGOTTEN_AFTER, AttemptState, StepState
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import RefundFacts, ReversalFacts
 from refunds.ids import AttemptId, LaneId, account_of
@@ -68,8 +68,8 @@ def carry_out(services: Services, attempt: AttemptId, fence: int) -> Carried:
     """
     while True:
         following = _next_step(services, attempt, fence)
-        if following is None:
-            return Carried.SETTLED
+        if isinstance(following, Carried):
+            return following
         lane, ordinal, call = following
         outcome = services.gateway.execute(call)
         _note_health(services, lane, outcome)
@@ -161,18 +161,37 @@ def put_back(unit: Unit, attempt: ReleaseAttempt, state: AttemptState, because: 
 
 def _next_step(
     services: Services, attempt: AttemptId, fence: int
-) -> tuple[LaneId, int, StripeCall] | None:
+) -> tuple[LaneId, int, StripeCall] | Carried:
     with services.database.unit_of_work() as unit:
         steps = steps_of(unit, attempt)
         planned = [step for step in steps if step.state is StepState.PLANNED]
         if not planned:
-            return None
+            return Carried.SETTLED
         row = lock_attempt(unit, attempt)
         assert row is not None, "a claimed attempt exists"
         if row.state is not AttemptState.PREPARED:
-            return None
-        renew_attempt(unit, attempt, fence, services.clock())
+            return Carried.SETTLED
+        now = services.clock()
+        renew_attempt(unit, attempt, fence, now)
+        if planned[0].kind is StepKind.REVERSAL and not buyer_is_paid(unit, attempt):
+            return _withhold(unit, row, planned[0], now)
         return LaneId(row.lane), planned[0].ordinal, call_of(planned[0])
+
+
+def _withhold(
+    unit: Unit, row: ReleaseAttempt, reversal: AttemptStep, now: datetime
+) -> Carried:
+    """Leave a reversal unsent: its refund failed, and the account owes nothing for it."""
+    _log.warning("attempt.reversal_withheld", attempt=row.id, request=row.request_id)
+    if row.fence == 0:
+        # Nobody but the run that prepared it has had it, and that one has not come this far yet.
+        settle_step(unit, reversal, StepState.NEVER_EXECUTED, now)
+        finish_if_complete(unit, row, now, "release")
+        return Carried.SETTLED
+    # A caller that died may have sent it. Stripe's list says so once nothing can be under way.
+    until = row.prepared_at + KEY_FORGOTTEN_AFTER
+    postpone_attempt(unit, AttemptId(row.id), until, "refund_failed")
+    return Carried.UNKNOWN
 
 
 def _lock_in_order(unit: Unit, attempt: AttemptId) -> ReleaseAttempt:

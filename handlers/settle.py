@@ -95,6 +95,8 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
     if not attempt.uncovered or attempt.need_minor is None or attempt.need_currency is None:
         return
     close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
+    if not buyer_is_paid(unit, attempt.id):
+        return
     reversed_minor = sum(
         step.object_minor or 0
         for step in steps
@@ -121,6 +123,12 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
             attempt=AttemptId(attempt.id),
         ),
     )
+
+
+def buyer_is_paid(unit: Unit, attempt: AttemptId | str) -> bool:
+    """Whether the attempt's refund counts: it was made, and has not failed or been canceled."""
+    refund = refund_of_attempt(unit, attempt)
+    return refund is not None and refund.status not in _CLOSED
 
 
 def _named_attempt(facts: RefundFacts) -> AttemptId | None:
