@@ -17,7 +17,7 @@ from handlers.settle import apply_refund, buyer_is_paid, finish_if_complete
 from refunds.attempt import KEY_FORGOTTEN_AFTER, AttemptState, StepState
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import RefundFacts, ReversalFacts
-from refunds.ids import AttemptId, LaneId, account_of
+from refunds.ids import AccountId, AttemptId, LaneId
 from refunds.lifecycle import Bucket
 from refunds.retry import REFUSED_BACKOFF, UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import (
@@ -70,9 +70,9 @@ def carry_out(services: Services, attempt: AttemptId, fence: int) -> Carried:
         following = _next_step(services, attempt, fence)
         if isinstance(following, Carried):
             return following
-        lane, ordinal, call = following
+        ordinal, call = following
         outcome = services.gateway.execute(call)
-        _note_health(services, lane, outcome)
+        _note_health(services, call.account, outcome)
         explained = settle_outcome(services, attempt, ordinal, outcome)
         match outcome:
             case Done() if not explained:
@@ -161,7 +161,7 @@ def put_back(unit: Unit, attempt: ReleaseAttempt, state: AttemptState, because: 
 
 def _next_step(
     services: Services, attempt: AttemptId, fence: int
-) -> tuple[LaneId, int, StripeCall] | Carried:
+) -> tuple[int, StripeCall] | Carried:
     with services.database.unit_of_work() as unit:
         steps = steps_of(unit, attempt)
         planned = [step for step in steps if step.state is StepState.PLANNED]
@@ -175,12 +175,10 @@ def _next_step(
         renew_attempt(unit, attempt, fence, now)
         if planned[0].kind is StepKind.REVERSAL and not buyer_is_paid(unit, attempt):
             return _withhold(unit, row, planned[0], now)
-        return LaneId(row.lane), planned[0].ordinal, call_of(planned[0])
+        return planned[0].ordinal, call_of(planned[0])
 
 
-def _withhold(
-    unit: Unit, row: ReleaseAttempt, reversal: AttemptStep, now: datetime
-) -> Carried:
+def _withhold(unit: Unit, row: ReleaseAttempt, reversal: AttemptStep, now: datetime) -> Carried:
     """Leave a reversal unsent: its refund failed, and the account owes nothing for it."""
     _log.warning("attempt.reversal_withheld", attempt=row.id, request=row.request_id)
     if row.fence == 0:
@@ -269,8 +267,9 @@ def _retry_time(services: Services, tries: int, outcome: Unknown, now: datetime)
     return max(again.at, now + UNSETTLED_BACKOFF.capped(asked))
 
 
-def _note_health(services: Services, lane: LaneId, outcome: StepOutcome) -> None:
-    account = account_of(lane)
+def _note_health(services: Services, account: AccountId | None, outcome: StepOutcome) -> None:
+    # The account the call was made in, not the one whose money it is about: a refund is the
+    # platform's own call, and says nothing about the platform's access to an account.
     if isinstance(outcome, Unknown):
         # A stored 500 comes again for a day; it must not open the circuit to a healthy Stripe.
         if not outcome.replayed:

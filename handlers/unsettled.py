@@ -24,10 +24,11 @@ from refunds.attempt import (
 from refunds.decision import Outcome, Rule, decide
 from refunds.errors import LeaseLostError
 from refunds.facts import METADATA_ATTEMPT
-from refunds.ids import AttemptId, ChargeId, LaneId, TransferId, account_of
+from refunds.ids import AccountId, AttemptId, ChargeId, LaneId, TransferId
 from refunds.retry import UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import StepKind, Trouble
 from store.attempts import (
+    call_of,
     claim_unsettled,
     get_attempt,
     lock_attempt,
@@ -36,6 +37,7 @@ from store.attempts import (
     steps_of,
 )
 from store.charges import lock_charge
+from store.database import Unit
 from store.lanes import mark_due
 from store.ledger import Because
 from store.requests import lock_request
@@ -52,10 +54,10 @@ def recover_due_attempt(services: Services) -> bool:
         now = services.clock()
         claimed = claim_unsettled(unit, services.worker, now)
         row = None if claimed is None else get_attempt(unit, claimed[0])
+        account = None if claimed is None else _asked_in(unit, claimed[0])
     if claimed is None or row is None:
         return False
     attempt, fence = claimed
-    account = account_of(LaneId(row.lane))
     wait_until = circuit.closed_until(services, account)
     recovery = how_to_recover(row.prepared_at, now)
     if recovery is Recovery.WAIT:
@@ -80,6 +82,12 @@ def recover_due_attempt(services: Services) -> bool:
         _log.warning("attempt.unreadable", attempt=attempt, reason=str(error))
         _try_later(services, row, Trouble.SERVER_ERROR)
     return True
+
+
+def _asked_in(unit: Unit, attempt: AttemptId) -> AccountId | None:
+    """Return the account in which the attempt's next call is made; `None` is the platform."""
+    planned = [step for step in steps_of(unit, attempt) if step.state is StepState.PLANNED]
+    return call_of(planned[0]).account if planned else None
 
 
 def _wake_who_waits(services: Services, row: ReleaseAttempt) -> None:

@@ -1,9 +1,14 @@
 """An account that left unheard: Stripe denies every look into it, and no event ever said why."""
 
+from datetime import timedelta
+
+from handlers.circuit import closed_until
 from handlers.intake import decide_due_request
 from handlers.operate import Action, act
-from refunds.ids import AttemptId, RequestId
+from refunds.ids import AccountId, AttemptId, RequestId
+from refunds.retry import Circuit
 from store.attempts import attempts_of
+from store.lanes import save_circuit
 from store.ledger import exposed_of
 from tests.support.stage import Stage
 
@@ -108,3 +113,39 @@ def test_a_wish_on_it_that_is_overdue_already_goes_before_a_person(stage: Stage)
     stage.later(days=8)
     stage.work()
     assert judged(stage, taken.request) == ("review", "deadline")
+
+
+def test_what_the_platform_sends_says_nothing_of_its_access_to_the_account(stage: Stage) -> None:
+    account, request = held(stage)
+    gone(stage, account)
+    act(stage.services, Action.RELEASE, request, note="the buyer waits", actor="ada")
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert closed_until(stage.services, AccountId(account)) is not None
+    assert closed_until(stage.services, None) is None
+
+
+def test_a_call_of_the_platforms_that_is_denied_stops_all_of_them(stage: Stage) -> None:
+    account = stage.account()
+    charge = stage.paid(account, 5000)
+    stage.has(account, 5000)
+    stage.wish(charge)
+    stage.fault("revoked_key")
+    stage.work()
+    assert closed_until(stage.services, None) is not None
+    assert closed_until(stage.services, AccountId(stage.account())) is not None
+
+
+def test_a_lost_answer_is_asked_for_again_though_the_account_denies_us(stage: Stage) -> None:
+    account, request = held(stage)
+    gone(stage, account)
+    act(stage.services, Action.RELEASE, request, note="the buyer waits", actor="ada")
+    stage.fault("lost_response")
+    stage.work()
+    assert stage.view(request)["status"] == "releasing"
+    with stage.services.database.unit_of_work() as unit:
+        long = Circuit(failures=9, open_until=stage.now() + timedelta(hours=1))
+        save_circuit(unit, account, long, "denied", stage.now())
+    stage.later(seconds=5)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
