@@ -247,7 +247,7 @@ def _done(call: StripeCall, answer: Answer, read_at: datetime) -> StepOutcome:
             made = objects.reversal_facts(answer.data)
     except MalformedAnswerError as error:
         return Unknown(
-            trouble=Trouble.SERVER_ERROR,
+            trouble=Trouble.UNREADABLE,
             message=str(error),
             http_status=200,
             stripe_request=answer.stripe_request,

@@ -22,7 +22,7 @@ class MalformedAnswerError(UnavailableError):
 
     def __init__(self, what: str, field: str) -> None:
         super().__init__(
-            Trouble.SERVER_ERROR, f"Stripe's answer is no usable {what}: look at its {field}"
+            Trouble.UNREADABLE, f"Stripe's answer is no usable {what}: look at its {field}"
         )
 
 

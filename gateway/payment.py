@@ -117,7 +117,7 @@ def _transfer_of(exchange: Exchange, charge: Fields) -> TransferFacts | None:
             if objects.is_refundable(charge):
                 # Without it the request would wait in the platform's lane and draw on nobody.
                 raise UnavailableError(
-                    Trouble.SERVER_ERROR,
+                    Trouble.NOT_READY,
                     f"{charge.text('id')} pays a connected account, but Stripe shows no transfer "
                     "yet; ask again later",
                 )

@@ -79,16 +79,19 @@ class Circuit:
 CLOSED_CIRCUIT: Final = Circuit()
 _CIRCUIT_BACKOFF: Final = Backoff(base_seconds=2, cap_seconds=300)
 _FAILURES_TO_OPEN: Final = 3
+_ABOUT_ONE_OBJECT: Final = frozenset(
+    {Trouble.CONFLICT, Trouble.KEY_MISMATCH, Trouble.NOT_READY, Trouble.UNREADABLE}
+)
 
 
 def after_trouble(circuit: Circuit, trouble: Trouble, now: datetime, jitter: float) -> Circuit:
     """Return the circuit after a call brought no verdict.
 
     A revoked key or connection opens it at once, everything else from the third failure in a row;
-    a conflict or a key mismatch says nothing about Stripe's health and leaves it as it is. Once
-    open, only a verdict closes it: a failed probe, or a call that was under way, opens it anew.
+    what is about one object says nothing about Stripe's health and leaves it as it is. Once open,
+    only a verdict closes it: a failed probe, or a call that was under way, opens it anew.
     """
-    if trouble in (Trouble.CONFLICT, Trouble.KEY_MISMATCH):
+    if trouble in _ABOUT_ONE_OBJECT:
         return circuit
     failures = circuit.failures + 1
     opens = trouble is Trouble.DENIED or failures >= _FAILURES_TO_OPEN

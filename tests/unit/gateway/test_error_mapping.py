@@ -59,8 +59,8 @@ IDEMPOTENCY = "idempotency_error"
         (200, b"null", Trouble.SERVER_ERROR),
         (200, b'"re_1"', Trouble.SERVER_ERROR),
         (200, b"[" * 100_000, Trouble.SERVER_ERROR),
-        (200, {}, Trouble.SERVER_ERROR),
-        (200, {"id": "re_1", "object": "refund"}, Trouble.SERVER_ERROR),
+        (200, {}, Trouble.UNREADABLE),
+        (200, {"id": "re_1", "object": "refund"}, Trouble.UNREADABLE),
     ],
 )
 def test_no_verdict_keeps_the_key(status: int, body: object, trouble: Trouble) -> None:

@@ -178,7 +178,7 @@ def test_a_refund_in_an_unfamiliar_shape_is_still_a_refund(
 def test_an_amount_is_never_guessed(changes: Mapping[str, object]) -> None:
     outcome = gateway_over(Canned(always(200, refund(**changes)))).execute(REFUND)
     assert isinstance(outcome, Unknown)
-    assert (outcome.trouble, outcome.http_status) == (Trouble.SERVER_ERROR, 200)
+    assert (outcome.trouble, outcome.http_status) == (Trouble.UNREADABLE, 200)
     assert next(iter(changes)) in outcome.message
 
 

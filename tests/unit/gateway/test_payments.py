@@ -159,8 +159,9 @@ def test_money_in_an_unknown_state_is_not_counted_as_pending() -> None:
 
 def test_a_paid_destination_charge_without_its_transfer_is_not_the_platforms_own() -> None:
     half_made = DESTINATION | {"transfer": None}
-    with pytest.raises(UnavailableError, match="no transfer yet"):
+    with pytest.raises(UnavailableError, match="no transfer yet") as caught:
         read("ch_1", {"/v1/charges/ch_1": half_made})
+    assert caught.value.trouble is Trouble.NOT_READY
 
 
 def test_an_uncaptured_destination_charge_has_no_transfer_and_nothing_to_refund() -> None:

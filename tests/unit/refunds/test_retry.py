@@ -134,7 +134,9 @@ def test_a_revoked_key_opens_it_at_once() -> None:
     assert circuit == Circuit(failures=1, open_until=NOON + timedelta(seconds=1.5))
 
 
-@pytest.mark.parametrize("trouble", [Trouble.CONFLICT, Trouble.KEY_MISMATCH])
+@pytest.mark.parametrize(
+    "trouble", [Trouble.CONFLICT, Trouble.KEY_MISMATCH, Trouble.NOT_READY, Trouble.UNREADABLE]
+)
 @pytest.mark.parametrize(
     "circuit", [CLOSED_CIRCUIT, Circuit(failures=2), Circuit(failures=5, open_until=NOON)]
 )

@@ -177,3 +177,16 @@ def test_what_another_hand_left_no_room_for_can_not_be_approved(stage: EventStag
     with pytest.raises(WrongStateError, match=r"more than the 30\.00 USD left"):
         act(stage.services, Action.APPROVE, request, note="owed as well", actor="ann")
     assert stage.amounts(request) == {Bucket.REVIEW: 6_000}
+
+
+def test_payments_whose_transfers_are_still_to_come_keep_nobody_else(stage: EventStage) -> None:
+    # Each is asked about again and again, while Stripe itself is well.
+    account = stage.account()
+    for number in range(4):
+        charge = stage.pay(account)
+        stage.sandbox.world.shelves.get(charge).body["transfer"] = None
+        request = ask(stage, charge, f"key-early-{number}")
+        assert (stage.status(request), stage.rule(request)) == (Status.REQUESTED, None)
+    assert closed_until(stage.services, None) is None
+    other = stage.hold(stage.pay(account), 1_000)
+    assert stage.rule(other) is Rule.COVER
