@@ -6,6 +6,7 @@ It may not read a balance or release anything.
 from datetime import datetime
 from typing import Final
 
+from handlers.signals import announce_work
 from refunds.ids import AccountId, ChargeId, LaneId, lane_of
 from store.affected import lane_has_work, lanes_short_of_platform
 from store.charges import load_charge
@@ -30,6 +31,8 @@ def money_came_in(unit: Unit, *accounts: AccountId | None, now: datetime, cause:
     # One order for everybody, or two units that mark several lanes wait for each other.
     for lane in sorted(lanes):
         mark_due(unit, lane, now, cause)
+    if lanes:
+        announce_work(unit)
     return len(lanes)
 
 

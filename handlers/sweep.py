@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from handlers.services import Services
+from handlers.signals import announce_work
 from refunds.ids import LaneId
 from store.lanes import lanes_with_waiting, mark_due
 
@@ -22,6 +23,8 @@ def sweep(services: Services, keep: Callable[[], None]) -> str:
             lanes = lanes_with_waiting(unit, after, PAGE)
             for lane in lanes:
                 mark_due(unit, lane, services.clock(), "sweep")
+            if lanes:
+                announce_work(unit)
         count += len(lanes)
         if len(lanes) < PAGE:
             return f"{count} lanes marked due"

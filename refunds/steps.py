@@ -5,7 +5,6 @@ This module describes calls and their outcomes; it may not make one or choose wh
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
@@ -112,14 +111,3 @@ def outcome_word(outcome: StepOutcome) -> str:
             return f"unknown:{outcome.trouble}"
         case _:
             assert_never(outcome)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
-    """One try of one step, for the attempt's timeline."""
-
-    at: datetime
-    outcome: str
-    http_status: int | None
-    stripe_request: str | None
-    message: str

@@ -15,6 +15,7 @@ from handlers.inbox import process_due_events
 from handlers.intake import decide_due_request
 from handlers.release import run_due_lane
 from handlers.services import Services
+from handlers.signals import work_due
 from handlers.unsettled import recover_due_attempt
 from refunds.clock import monotonic_seconds, utc_now
 from runtime.schedule import build_scheduler
@@ -49,6 +50,7 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self._stop = threading.Event()
         self._due = threading.Event()
+        work_due.connect(self._wake)
         self._services = replace(services, stopping=self._stop.is_set)
 
     def stop(self) -> None:
@@ -117,6 +119,10 @@ class Worker:
         with self._services.database.unit_of_work() as unit:
             retire(unit, self._services.worker)
         return True
+
+    def _wake(self, _sender: object) -> None:
+        """Work was committed in this process: an idle thread need not wait for the next look."""
+        self._due.set()
 
     def _drain(self, threads: list[threading.Thread]) -> bool:
         self._due.set()
