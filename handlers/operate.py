@@ -135,9 +135,13 @@ def _release(
     actor: str,
     now: datetime,
 ) -> None:
-    if Rule.PERSON in waived_rules(unit, row.id, now):
+    waived = waived_rules(unit, row.id, now)
+    if Rule.PERSON in waived:
         raise WrongStateError(row.id, "release", "released by a person already", "no such waiver")
     add_waiver(unit, row, Rule.PERSON, _sum(row, amounts), actor=actor, note=note, now=now)
+    if now >= row.deadline and Rule.DEADLINE not in waived:
+        # They know that it is overdue: should the platform be short, it waits and is sent later.
+        add_waiver(unit, row, Rule.DEADLINE, _sum(row, amounts), actor=actor, note=note, now=now)
     row.not_before = None
     unit.add(row)
     _due(unit, row, now)

@@ -181,3 +181,23 @@ def test_a_lane_is_run_by_one_worker_until_its_lease_ends(stage: Stage) -> None:
     assert first is not None
     assert second is not None
     assert second.fence == first.fence + 1
+
+
+def test_an_overdue_request_that_a_person_released_waits_for_the_platform(stage: Stage) -> None:
+    account = stage.account()
+    charge = stage.paid(account, 5000)
+    stage.has(account, 0)
+    request = stage.wish(charge)
+    stage.later(days=8)
+    swept(stage)
+    assert stage.view(request)["status"] == "review"
+    stage.has("platform", 0)
+    act(stage.services, Action.RELEASE, request, note="the buyer waits", actor="ada")
+    swept(stage)
+    view = stage.view(request)
+    assert view["decision"] is not None
+    # Its person knew that it was overdue: asking them again would never end.
+    assert (view["status"], view["decision"]["rule"]) == ("review", "platform_short")
+    stage.has("platform", 100_000)
+    swept(stage)
+    assert stage.view(request)["status"] == "succeeded"
