@@ -317,7 +317,7 @@ def _refusal(error: WishError) -> Decision:
             return decide(Outcome.REJECT, Rule.UNKNOWN_PAYMENT, f"{error}.")
         case UnsupportedChargeError():
             return decide(Outcome.REJECT, Rule.UNSUPPORTED, f"{error}.")
-        case InvalidWishError():
+        case InvalidWishError(param="amount"):
             return decide(Outcome.REJECT, Rule.OVER_REMAINING, f"{error}.")
         case _:
             return decide(Outcome.REJECT, Rule.NOT_REFUNDABLE, f"{error}.")

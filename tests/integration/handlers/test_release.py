@@ -1,12 +1,13 @@
 """The main job as stories: held while the account can't cover it, released once when it can."""
 
 import pytest
+import stripe
 
 from handlers.operate import Action, act
 from refunds.errors import KeyReusedError, RequestOpenError
 from refunds.ids import LaneId
 from store.lanes import mark_due
-from tests.support.stage import Stage
+from tests.support.stage import KEY, Stage
 
 
 def test_a_covered_refund_goes_out_at_the_next_run(stage: Stage) -> None:
@@ -135,6 +136,22 @@ def test_a_wish_that_comes_while_stripe_is_away_is_decided_later(stage: Stage) -
     stage.later(seconds=5)
     stage.work()
     assert stage.view(taken.request)["status"] == "succeeded"
+
+
+def test_a_wish_for_a_payment_nobody_paid_is_no_question_of_its_amount(stage: Stage) -> None:
+    client = stripe.StripeClient(KEY, base_addresses={"api": stage.sandbox.base_url})
+    intent = client.v1.payment_intents.create(params={"amount": 5000, "currency": "usd"})
+    stage.sandbox.control("POST", "faults", {"kind": "http_500", "path": "*", "times": 1})
+    unpaid = stage.taken(intent.id, None, key="k1")
+    stage.sandbox.control("POST", "faults", {"kind": "http_500", "path": "*", "times": 1})
+    too_much = stage.taken(stage.paid(None, 5000), 5001, key="k2")
+    stage.later(seconds=5)
+    stage.work()
+    decisions = [stage.view(taken.request)["decision"] for taken in (unpaid, too_much)]
+    assert [(d["outcome"], d["rule"]) for d in decisions if d is not None] == [
+        ("reject", "not_refundable"),
+        ("reject", "over_remaining"),
+    ]
 
 
 def test_one_wish_per_key_and_one_open_request_per_charge(stage: Stage) -> None:
