@@ -262,6 +262,8 @@ def _record_left(
         if waiting[candidate.request].latest != evaluation
         or waiting[candidate.request].bucket is Bucket.REQUESTED
     ]
+    # By id, as everybody locks requests: urgent ones were judged before older ones.
+    changed.sort(key=lambda verdict: verdict[0].request)
     for start in range(0, len(changed), _BATCH):
         with services.database.unit_of_work() as unit:
             for candidate, evaluation in changed[start : start + _BATCH]:

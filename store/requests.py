@@ -240,9 +240,13 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
 
 
 def count_skipped(unit: Unit, requests: list[RequestId]) -> None:
-    """Note that a younger request of the lane was released past these."""
-    for start in range(0, len(requests), 500):
-        batch = requests[start : start + 500]
+    """Note that a younger request of the lane was released past these; locks them by id."""
+    ordered = sorted(requests)
+    for start in range(0, len(ordered), 500):
+        batch = ordered[start : start + 500]
+        # An UPDATE of many rows locks them as it finds them, others lock by id.
+        locked = select(RefundRequest.id).where(col(RefundRequest.id).in_(batch))
+        unit.exec(locked.order_by(col(RefundRequest.id)).with_for_update()).all()
         unit.exec(
             update(RefundRequest)
             .where(col(RefundRequest.id).in_(batch))

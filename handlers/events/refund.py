@@ -38,18 +38,20 @@ def _look(event: Event, services: Services) -> tuple[RefundFacts, ...]:
 
 
 def _apply(unit: Unit, event: Event, found: tuple[RefundFacts, ...], now: datetime) -> Verdict:
-    applied = {facts.refund: _apply_one(unit, event, facts, now) for facts in found}
+    applied = {
+        facts.refund: apply_refund(unit, facts, now=now, cause=event.type) for facts in found
+    }
+    ended = {
+        facts.charge
+        for facts in found
+        if facts.charge is not None and (applied[facts.refund] is Applied.MOVED or not facts.live)
+    }
+    # After the last refund: lanes come after requests in everybody's order.
+    for charge in sorted(ended):
+        promise_ended(unit, charge, now=now, cause=event.type)
     if all(each is Applied.IGNORED for each in applied.values()):
         return ignored("No refund of a payment that a refund request touches.")
     return done("; ".join(f"{refund}: {each}" for refund, each in applied.items()) + ".")
-
-
-def _apply_one(unit: Unit, event: Event, facts: RefundFacts, now: datetime) -> Applied:
-    applied = apply_refund(unit, facts, now=now, cause=event.type)
-    if facts.charge is not None and (applied is Applied.MOVED or not facts.live):
-        # Lanes come after requests in everybody's order.
-        promise_ended(unit, facts.charge, now=now, cause=event.type)
-    return applied
 
 
 HANDLER = Handler(
