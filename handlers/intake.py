@@ -1,29 +1,24 @@
 """Takes a wish in: asks Stripe, decides, records `requested` or `held`, and marks the lane due.
 
 It may not move money or wait for a worker; where Stripe can't be asked the wish is recorded all the
-same and decided later.
+same, and `handlers.undecided` decides it later.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
 
-from gateway.port import ReadError, UnavailableError
+from gateway.port import UnavailableError
 from handlers import circuit
-from handlers.assess import Assessment, assess, assess_unread
-from handlers.review import record_decision
+from handlers.assess import Assessment, assess
 from handlers.services import Services
 from refunds.blocks import Claim, check_charge
-from refunds.decision import Decision, Outcome, Rule, decide
+from refunds.decision import Outcome
 from refunds.errors import (
-    InvalidWishError,
     KeyReusedError,
-    PaymentNotFoundError,
     RequestOpenError,
-    UnsupportedChargeError,
-    WishError,
 )
 from refunds.facts import PlatformFacts
 from refunds.ids import AccountId, RequestId, lane_of, mint
@@ -39,17 +34,13 @@ from store.ledger import Because, move
 from store.observations import add_snapshot
 from store.requests import (
     add_request,
-    claim_undecided,
     find_by_key,
     get_request,
-    lock_request,
     record_evaluation,
 )
 from store.tables.requests import RefundRequest
 
 _log = structlog.get_logger(__name__)
-
-_DECIDE_LEASE: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +73,12 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
     with services.database.unit_of_work() as unit:
         save_charge(unit, assessment.charge)
         row = _new_row(services, unit, request, wish, idempotency_key, actor)
-        _fill(row, assessment)
+        fill(row, assessment)
         if not add_request(unit, row):
             return _replay(unit, wish, idempotency_key)
         _refuse_second(unit, row, wish)
-        assessment = _under_lock(unit, assessment)
-        _record(unit, get_request(unit, request), assessment, services.clock())
+        assessment = under_lock(unit, assessment)
+        record_first(unit, get_request(unit, request), assessment, services.clock())
     _log.info(
         "request.taken",
         request=request,
@@ -95,45 +86,6 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
         rule=assessment.evaluation.decision.rule,
     )
     return Taken(request=request, replayed=False, decided=True)
-
-
-def decide_due_request(services: Services) -> bool:
-    """Decide one request that Stripe could not be asked about before; return whether one was
-    due.
-    """
-    now = services.clock()
-    if circuit.closed_until(services, None) is not None:
-        return False
-    with services.database.unit_of_work() as unit:
-        claimed = claim_undecided(unit, now, now + _DECIDE_LEASE)
-        row = None if claimed is None else get_request(unit, claimed[0])
-    if claimed is None or row is None:
-        return False
-    wish = Wish(payment=row.payment, amount_minor=row.asked_minor, additional=row.additional)
-    try:
-        assessment = _assess_at_last(services, wish, row.deadline)
-    except UnavailableError as error:
-        circuit.note_trouble(services, error.account, error.trouble)
-        _decide_later(services, claimed)
-    except WishError as error:
-        _reject(services, claimed[0], _refusal(error))
-    except ReadError as error:
-        _log.warning("request.unreadable", request=row.id, reason=str(error))
-        _decide_later(services, claimed)
-    else:
-        _decide(services, claimed[0], wish, assessment)
-    return True
-
-
-def _assess_at_last(services: Services, wish: Wish, deadline: datetime) -> Assessment:
-    """Assess a wish that waited; an account that denies us a look keeps it waiting no longer."""
-    try:
-        return assess(services, wish, deadline)
-    except UnavailableError as error:
-        if not error.denied_in_account:
-            raise
-        circuit.note_trouble(services, error.account, error.trouble)
-        return assess_unread(services, wish, deadline)
 
 
 def _known(services: Services, wish: Wish, idempotency_key: str) -> Taken | None:
@@ -188,7 +140,8 @@ def _new_row(
     )
 
 
-def _fill(row: RefundRequest, assessment: Assessment) -> None:
+def fill(row: RefundRequest, assessment: Assessment) -> None:
+    """Write what the payment says of a request onto its row."""
     charge = assessment.charge
     row.livemode = charge.livemode
     row.charge_id = charge.charge
@@ -207,7 +160,7 @@ def _refuse_second(unit: Unit, row: RefundRequest, wish: Wish) -> None:
         raise RequestOpenError(row.charge_id, others[0].id)
 
 
-def _under_lock(unit: Unit, assessment: Assessment) -> Assessment:
+def under_lock(unit: Unit, assessment: Assessment) -> Assessment:
     """Return the assessment with the charge's capacity counted anew: two wishes may have raced."""
     charge = assessment.charge
     claimed = claimed_minor(unit, charge.charge)
@@ -221,7 +174,7 @@ def _under_lock(unit: Unit, assessment: Assessment) -> Assessment:
     return replace(assessment, evaluation=replace(assessment.evaluation, decision=stop))
 
 
-def _record(unit: Unit, row: RefundRequest, assessment: Assessment, now: datetime) -> None:
+def record_first(unit: Unit, row: RefundRequest, assessment: Assessment, now: datetime) -> None:
     """Write the first entries, the decision and the balances it rests on; mark the lane due."""
     assert row.amount_minor is not None
     assert row.lane is not None
@@ -262,62 +215,3 @@ def _record_undecided(services: Services, wish: Wish, idempotency_key: str, acto
             return _replay(unit, wish, idempotency_key)
     _log.warning("request.undecided", request=request, payment=wish.payment)
     return Taken(request=request, replayed=False, decided=False)
-
-
-def _decide(services: Services, request: RequestId, wish: Wish, assessment: Assessment) -> None:
-    with services.database.unit_of_work() as unit:
-        save_charge(unit, assessment.charge)
-        row = lock_request(unit, request)
-        if row.decide_after is None:
-            return
-        _fill(row, assessment)
-        unit.add(row)
-        unit.flush()
-        others = [o for o in open_requests(unit, assessment.charge.charge) if o.id != row.id]
-        if others and not wish.additional:
-            why = f"{assessment.charge.charge} already has the open request {others[0].id}."
-            stop = decide(Outcome.REJECT, Rule.REQUEST_OPEN, why)
-            evaluation = replace(assessment.evaluation, decision=stop)
-            assessment = replace(assessment, evaluation=evaluation)
-        else:
-            assessment = _under_lock(unit, assessment)
-        _record(unit, row, assessment, services.clock())
-
-
-def _reject(services: Services, request: RequestId, decision: Decision) -> None:
-    with services.database.unit_of_work() as unit:
-        row = lock_request(unit, request)
-        if row.decide_after is None:
-            return
-        _close_unsent(unit, row, decision, services.clock())
-
-
-def _close_unsent(unit: Unit, row: RefundRequest, decision: Decision, now: datetime) -> None:
-    """Reject a request whose amount never entered the ledger: its payment gave it none."""
-    row.decide_after = None
-    row.status = Status.REJECTED
-    unit.add(row)
-    record_decision(unit, row, decision, now=now, cause="intake")
-
-
-def _decide_later(services: Services, claimed: tuple[RequestId, int]) -> None:
-    request, attempts = claimed
-    again = LANE_BACKOFF.after(attempts, services.clock(), services.jitter())
-    assert isinstance(again, RetryAt), "a wish that was accepted is never given up"
-    with services.database.unit_of_work() as unit:
-        row = lock_request(unit, request)
-        if row.decide_after is not None:
-            row.decide_after = again.at
-            unit.add(row)
-
-
-def _refusal(error: WishError) -> Decision:
-    match error:
-        case PaymentNotFoundError():
-            return decide(Outcome.REJECT, Rule.UNKNOWN_PAYMENT, f"{error}.")
-        case UnsupportedChargeError():
-            return decide(Outcome.REJECT, Rule.UNSUPPORTED, f"{error}.")
-        case InvalidWishError(param="amount"):
-            return decide(Outcome.REJECT, Rule.OVER_REMAINING, f"{error}.")
-        case _:
-            return decide(Outcome.REJECT, Rule.NOT_REFUNDABLE, f"{error}.")

@@ -12,10 +12,10 @@ import structlog
 
 from handlers.chores import run_due_chore
 from handlers.inbox import process_due_events
-from handlers.intake import decide_due_request
 from handlers.release import run_due_lane
 from handlers.services import Services
 from handlers.signals import work_due
+from handlers.undecided import decide_due_request
 from handlers.unsettled import recover_due_attempt
 from refunds.clock import monotonic_seconds, utc_now
 from runtime.schedule import build_scheduler

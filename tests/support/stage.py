@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.client import StripeGateway
-from handlers.intake import Taken, decide_due_request, take_in
+from handlers.intake import Taken, take_in
 from handlers.release import run_due_lane
 from handlers.services import Services
+from handlers.undecided import decide_due_request
 from handlers.unsettled import recover_due_attempt
 from handlers.view import RequestView, view_request
 from refunds.clock import utc_now

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from handlers.circuit import closed_until
-from handlers.intake import decide_due_request
 from handlers.operate import Action, act
+from handlers.undecided import decide_due_request
 from refunds.ids import AccountId, AttemptId, RequestId
 from refunds.retry import Circuit
 from store.attempts import attempts_of

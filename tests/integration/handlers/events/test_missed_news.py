@@ -4,8 +4,9 @@ import pytest
 
 from handlers.carry_out import settle_outcome
 from handlers.circuit import closed_until
-from handlers.intake import decide_due_request, take_in
+from handlers.intake import take_in
 from handlers.operate import Action, act
+from handlers.undecided import decide_due_request
 from handlers.unsettled import recover_due_attempt
 from refunds.decision import Rule
 from refunds.errors import WrongStateError
