@@ -105,24 +105,36 @@ def prepare(
             inputs=inputs_of(ground, candidate),
             run=ground.run,
         )
-        return _commit(
-            unit, ground, request, bucket, amount_minor, charge, candidate, evaluation, now
+        going = _Going(
+            ground=ground,
+            request=request,
+            bucket=bucket,
+            amount=Money(amount_minor, charge.amount.currency),
+            charge=charge,
+            candidate=candidate,
+            evaluation=evaluation,
         )
+        return _commit(unit, going, now)
 
 
-def _commit(
-    unit: Unit,
-    ground: Ground,
-    request: RefundRequest,
-    bucket: Bucket,
-    amount_minor: int,
-    charge: ChargeFacts,
-    candidate: Candidate,
-    evaluation: Evaluation,
-    now: datetime,
-) -> Prepared:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Going:
+    """A request that may go, and everything its attempt is made from."""
+
+    ground: Ground
+    request: RefundRequest
+    bucket: Bucket
+    """Where its amount lies now."""
+    amount: Money
+    charge: ChargeFacts
+    candidate: Candidate
+    evaluation: Evaluation
+
+
+def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
+    ground, request, charge = going.ground, going.request, going.charge
+    candidate, evaluation, amount = going.candidate, going.evaluation, going.amount
     attempt = AttemptId(mint("ra", now))
-    amount = Money(amount_minor, charge.amount.currency)
     need = evaluation.need
     uncovered = candidate.by_person and bool(evaluation.shortfall_minor)
     calls = plan_steps(
@@ -150,7 +162,7 @@ def _commit(
             run_id=ground.run,
             charge_id=charge.charge,
             lane=ground.claim.lane,
-            amount_minor=amount_minor,
+            amount_minor=amount.amount_minor,
             currency=amount.currency,
             need_minor=need.amount_minor if need else None,
             need_currency=need.currency if need else None,
@@ -171,9 +183,10 @@ def _commit(
         attempt=attempt,
         need=need,
     )
-    drawn_on_account = need is not None and bucket is Bucket.REQUESTED
+    drawn_on_account = need is not None and going.bucket is Bucket.REQUESTED
     turn = (Bucket.HELD,) if drawn_on_account else ()
-    move_along(unit, request, (bucket, *turn, Bucket.RELEASING), amount_minor, because)
+    path = (going.bucket, *turn, Bucket.RELEASING)
+    move_along(unit, request, path, amount.amount_minor, because)
     request.not_before = None
     unit.add(request)
     _log.info("attempt.prepared", attempt=attempt, request=request.id, run=ground.run)
