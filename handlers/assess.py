@@ -13,7 +13,7 @@ from handlers.candidates import candidate_of
 from handlers.expect import with_eta
 from handlers.services import Services
 from refunds.blocks import Claim, check_account, check_charge, without_balance
-from refunds.decision import Decision, Evaluation, Outcome
+from refunds.decision import Decision, Evaluation, Outcome, without_figures
 from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
 from refunds.facts import BalanceFacts, ChargeFacts, ChargeType
 from refunds.ids import PLATFORM_LANE, RequestId, lane_of
@@ -52,7 +52,7 @@ def assess(services: Services, wish: Wish, deadline: datetime | None = None) -> 
     stop = _what_stops(services, counted, amount, claimed)
     if stop is not None:
         return Assessment(
-            charge=charge, amount=amount, evaluation=_bare(stop), balances=(), inputs={}
+            charge=charge, amount=amount, evaluation=without_figures(stop), balances=(), inputs={}
         )
     return _weigh(services, charge, amount, deadline)
 
@@ -73,7 +73,7 @@ def assess_unread(services: Services, wish: Wish, deadline: datetime) -> Assessm
         assert charge.account is not None, "an account denied us a look"
         decision = without_balance(charge.account, deadline, services.clock(), frozenset())
         need = plan_need(charge, amount.amount_minor, services.policy.fx_buffer_percent)
-    evaluation = replace(_bare(decision), need=need)
+    evaluation = replace(without_figures(decision), need=need)
     return Assessment(charge=charge, amount=amount, evaluation=evaluation, balances=(), inputs={})
 
 
@@ -207,7 +207,3 @@ def _less(pool: Pool, ahead: list[Candidate]) -> Pool:
         )
         pool = pool.take(taken, candidate.platform_cost)
     return pool
-
-
-def _bare(decision: Decision) -> Evaluation:
-    return Evaluation(decision=decision, need=None, spendable_minor=None, shortfall_minor=None)

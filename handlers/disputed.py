@@ -10,7 +10,7 @@ import structlog
 from handlers.review import record_decision, send_charge_to_review, send_to_review
 from refunds.blocks import check_account
 from refunds.decision import Decision, Outcome, Rule, decide
-from refunds.facts import DisputeFacts, RefundStatus
+from refunds.facts import NOT_LIVE, DisputeFacts, RefundStatus
 from refunds.ids import ChargeId, RequestId
 from refunds.lifecycle import Bucket
 from store.affected import refund_seen_since
@@ -22,8 +22,6 @@ from store.requests import latest_evaluation, lock_request, waived_rules
 from store.tables.requests import Charge, RefundRequest
 
 _log = structlog.get_logger(__name__)
-
-_NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
 
 
 def stands_in_the_way(dispute: DisputeFacts) -> bool:
@@ -48,7 +46,7 @@ def _close_one(
     unit: Unit, dispute: DisputeFacts, request: RefundRequest, *, now: datetime, cause: str
 ) -> bool:
     refunds = refunds_of_request(unit, request.id)
-    if any(refund.status not in _NOT_LIVE for refund in refunds):
+    if any(refund.status not in NOT_LIVE for refund in refunds):
         return False
     why = f"{dispute.dispute} was lost: the buyer has the money of {dispute.charge}."
     lost = decide(Outcome.REVIEW, Rule.DISPUTED, why)

@@ -21,7 +21,7 @@ from handlers.payments import read_changed_payments
 from handlers.prepare import NotPrepared, prepare
 from handlers.services import Services
 from refunds.blocks import check_account, without_balance
-from refunds.decision import Decision, Evaluation, Outcome, Rule, decide
+from refunds.decision import Evaluation, Outcome, Rule, decide, without_figures
 from refunds.errors import LeaseLostError
 from refunds.facts import AccountStanding, BalanceFacts
 from refunds.ids import PLATFORM_LANE, AccountId, RequestId, RunId, account_of, mint
@@ -185,11 +185,11 @@ def _handle(
         stop = check_account(account, ground.standing, candidate.waived)
     evaluation: Evaluation | None
     if stop is not None:
-        evaluation = _bare(stop)
+        evaluation = without_figures(stop)
     elif ground.denied and account is not None and not candidate.by_person:
         now = services.clock()
         unread = without_balance(account, candidate.deadline, now, candidate.waived)
-        evaluation = replace(_bare(unread), need=candidate.need)
+        evaluation = replace(without_figures(unread), need=candidate.need)
     else:
         evaluation = judge(candidate, progress.pool, services.clock())
     if evaluation.decision.outcome is Outcome.RELEASE:
@@ -209,7 +209,7 @@ def _release(
         charge = services.gateway.read_payment(waiting.charge.id)
     except NotFoundError as error:
         why = f"Stripe no longer knows {waiting.charge.id}: {error}"
-        return _bare(decide(Outcome.REVIEW, Rule.NOT_REFUNDABLE, why))
+        return without_figures(decide(Outcome.REVIEW, Rule.NOT_REFUNDABLE, why))
     except ReadError as error:
         _pass_by(services, ground.claim, candidate.request, error)
         return None
@@ -336,12 +336,3 @@ def _postpone(services: Services, claim: LaneClaim) -> None:
             postpone_lane(unit, claim, _again(services, claim), failed=True)
     except LeaseLostError:
         _log.warning("run.lease_lost", lane=claim.lane)
-
-
-def _bare(decision: Decision) -> Evaluation:
-    return Evaluation(
-        decision=decision,
-        need=None,
-        spendable_minor=None,
-        shortfall_minor=None,
-    )

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from refunds.blocks import counted_at_intake
-from refunds.decision import Decision, Evaluation, Outcome, Rule, decide
+from refunds.decision import Decision, Outcome, Rule, decide, without_figures
 from refunds.facts import RefundFacts, RefundStatus
 from refunds.ids import ChargeId, RequestId
 from refunds.lifecycle import WAITING, Bucket
@@ -35,7 +35,7 @@ def record_decision(
     """Store a decision that no balance was read for; the latest figures stay beside it."""
     latest = latest_evaluation(unit, request)
     evaluation = (
-        Evaluation(decision=decision, need=None, spendable_minor=None, shortfall_minor=None)
+        without_figures(decision)
         if latest is None
         else replace(evaluation_of(latest), decision=decision)
     )

@@ -14,7 +14,7 @@ from handlers.review import question_charge, record_decision
 from refunds.attempt import AttemptState, StepState
 from refunds.decision import Outcome, Rule, decide
 from refunds.exposure import ExposureBucket
-from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, RefundFacts, RefundStatus
+from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, NOT_LIVE, RefundFacts, RefundStatus
 from refunds.ids import AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
@@ -43,8 +43,6 @@ from store.tables.attempts import ReleaseAttempt, ReservationEnd
 from store.tables.observations import Refund
 
 _log = structlog.get_logger(__name__)
-
-_CLOSED = (RefundStatus.FAILED, RefundStatus.CANCELED)
 
 
 class Applied(StrEnum):
@@ -128,7 +126,7 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
 def buyer_is_paid(unit: Unit, attempt: AttemptId | str) -> bool:
     """Whether the attempt's refund counts: it was made, and has not failed or been canceled."""
     refund = refund_of_attempt(unit, attempt)
-    return refund is not None and refund.status not in _CLOSED
+    return refund is not None and refund.status not in NOT_LIVE
 
 
 def _named_attempt(facts: RefundFacts) -> AttemptId | None:
@@ -181,7 +179,7 @@ def _apply_news(unit: Unit, row: Refund, facts: RefundFacts, now: datetime, caus
     assert attempt is not None, "a refund of ours has its attempt"
     if changes:
         _move(unit, row, applied, facts, now, cause)
-        if facts.status in _CLOSED:
+        if facts.status in NOT_LIVE:
             _undo_exposure(unit, attempt, facts, now, cause)
     _close_if_debited(unit, attempt, facts, now)
     return Applied.MOVED if changes else Applied.UNCHANGED
@@ -266,7 +264,7 @@ def _close_if_debited(
         return
     queued = facts.status is RefundStatus.PENDING and facts.pending_reason == "insufficient_funds"
     asked_reversal = bool(steps_of(unit, attempt.id)[0].params.get("reverse_transfer"))
-    over = facts.status in (*_CLOSED, RefundStatus.SUCCEEDED)
+    over = facts.status in (*NOT_LIVE, RefundStatus.SUCCEEDED)
     if over or (not queued and (facts.reversal is not None or not asked_reversal)):
         close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
 

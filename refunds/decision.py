@@ -137,6 +137,11 @@ def decide(outcome: Outcome, rule: Rule, why: str) -> Decision:
     return Decision(outcome=outcome, rule=rule, why=why)
 
 
+def without_figures(decision: Decision) -> Evaluation:
+    """Return a decision that no balance was weighed for as an evaluation."""
+    return Evaluation(decision=decision, need=None, spendable_minor=None, shortfall_minor=None)
+
+
 def describe_need(need: Need) -> str:
     """Return the need in words, with its buffer where there is one."""
     text = format_minor(need.amount_minor, need.currency)

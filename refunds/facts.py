@@ -45,6 +45,9 @@ class RefundStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+NOT_LIVE: Final = (RefundStatus.FAILED, RefundStatus.CANCELED)
+"""A refund in one of these counts no more against its charge: its money came back."""
+
 METADATA_REQUEST: Final = "sluice_request"
 METADATA_ATTEMPT: Final = "sluice_attempt"
 
@@ -80,7 +83,7 @@ class RefundFacts:
     @property
     def live(self) -> bool:
         """Whether its amount still counts against the charge."""
-        return self.status not in (RefundStatus.FAILED, RefundStatus.CANCELED)
+        return self.status not in NOT_LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from refunds.blocks import CLOCKS_DIFFER
 from refunds.decision import Rule
-from refunds.facts import RefundStatus
+from refunds.facts import NOT_LIVE
 from refunds.ids import AccountId, LaneId, RequestId, lane_of
 from refunds.lifecycle import WAITING
 from store.database import Unit
@@ -23,8 +23,6 @@ from store.tables.requests import (
     RefundRequest,
     RequestBucket,
 )
-
-_NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
 
 
 def lane_has_work(unit: Unit, lane: LaneId) -> bool:
@@ -104,7 +102,7 @@ def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None
     statement = (
         select(Refund)
         .where(col(Refund.charge_id) == charge, col(Refund.observed).is_(True))
-        .where(col(Refund.status).not_in(_NOT_LIVE), ~earlier)
+        .where(col(Refund.status).not_in(NOT_LIVE), ~earlier)
         .where(col(Refund.created) >= since - CLOCKS_DIFFER)
         .order_by(col(Refund.id))
         .limit(1)

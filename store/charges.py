@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import func, text, union
 from sqlmodel import col, select
 
-from refunds.facts import ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
+from refunds.facts import NOT_LIVE, ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
 from refunds.ids import AccountId, ChargeId, LaneId, PaymentIntentId, RequestId, TransferId
 from refunds.lifecycle import OPEN, Bucket
 from refunds.money import Currency, Money
@@ -24,8 +24,6 @@ from store.tables.requests import (
     RequestBucket,
 )
 from store.upsert import insert_or_ignore
-
-_NOT_LIVE = (RefundStatus.FAILED, RefundStatus.CANCELED)
 
 
 def save_charge(unit: Unit, facts: ChargeFacts) -> None:
@@ -94,7 +92,7 @@ def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
     known = (
         select(func.coalesce(func.sum(Refund.amount_minor), 0))
         .where(col(Refund.charge_id) == facts.charge)
-        .where(col(Refund.status).not_in(_NOT_LIVE))
+        .where(col(Refund.status).not_in(NOT_LIVE))
     )
     releasing_minor = _in_buckets(unit, facts.charge, frozenset({Bucket.RELEASING}), None)
     ours_minor = int(unit.exec(known).one()) + releasing_minor
@@ -132,7 +130,7 @@ def unfinished_charges(
     )
     young = (
         select(Refund.charge_id)
-        .where(col(Refund.created) >= since, col(Refund.status).not_in(_NOT_LIVE))
+        .where(col(Refund.created) >= since, col(Refund.status).not_in(NOT_LIVE))
         .where(col(Refund.charge_id) > (after or ""))
     )
     both = union(moving, young).subquery()

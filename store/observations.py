@@ -103,24 +103,6 @@ def refunds_of_request(unit: Unit, request: RequestId | str) -> list[Refund]:
     return list(unit.exec(statement.order_by(col(Refund.created), col(Refund.id))))
 
 
-def unfinished_refunds(unit: Unit, after: str | None, limit: int) -> list[Refund]:
-    """Return refunds of ours that Stripe has not finished, by id, after `after`."""
-    statement = (
-        select(Refund)
-        .where(
-            col(Refund.status).in_(
-                (RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.UNKNOWN)
-            )
-        )
-        .where(col(Refund.attempt_id).is_not(None))
-        .order_by(col(Refund.id))
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(col(Refund.id) > after)
-    return list(unit.exec(statement))
-
-
 def save_dispute(unit: Unit, facts: DisputeFacts, now: datetime) -> None:
     """Store a dispute as read."""
     values = {

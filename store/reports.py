@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from refunds.facts import RefundStatus
+from refunds.facts import NOT_LIVE, RefundStatus
 from refunds.ids import (
     PLATFORM_LANE,
     AttemptId,
@@ -31,7 +31,6 @@ from store.tables.requests import Charge, RefundRequest, RequestBucket
 BATCH: Final = 200
 """Charges, or runs, whose books are in memory at once."""
 
-_NOT_LIVE: Final = (RefundStatus.FAILED, RefundStatus.CANCELED)
 _Promised: TypeAlias = dict[tuple[str, str, str], int]
 
 
@@ -156,7 +155,7 @@ def _refund_books(refund: Refund) -> RefundBooks:
         charge=ChargeId(refund.charge_id),
         attempt=AttemptId(refund.attempt_id) if refund.attempt_id else None,
         observed=refund.observed,
-        live=refund.status not in _NOT_LIVE,
+        live=refund.status not in NOT_LIVE,
         amount_minor=refund.amount_minor,
         requires_action=refund.status is RefundStatus.REQUIRES_ACTION,
     )

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from refunds.decision import NEXT_STEPS, Decision, Outcome, Rule, decide, describe_need
+from refunds.decision import (
+    NEXT_STEPS,
+    Decision,
+    Outcome,
+    Rule,
+    decide,
+    describe_need,
+    without_figures,
+)
 from refunds.need import Need
 from tests.support.facts import EUR, JPY, USD
 from tests.support.repository import ROOT, modules_of, rooms
@@ -122,3 +130,10 @@ def test_an_old_decision_without_next_steps_can_still_be_shown() -> None:
 )
 def test_a_need_in_words(need: Need, words: str) -> None:
     assert describe_need(need) == words
+
+
+def test_a_decision_no_balance_was_weighed_for_has_no_figures() -> None:
+    decision = decide(Outcome.REVIEW, Rule.DISPUTED, "ch_1 has an open dispute.")
+    bare = without_figures(decision)
+    assert bare.decision is decision
+    assert (bare.need, bare.spendable_minor, bare.shortfall_minor) == (None, None, None)
