@@ -18,6 +18,8 @@ def arrival(day: int, net_minor: int) -> Arrival:
     "shortfall_minor, ahead_minor, arrivals, day",
     [
         (4000, 0, [arrival(2, 4000)], 2),
+        # What comes later changes nothing.
+        (4000, 0, [arrival(2, 4000), arrival(3, 500)], 2),
         # 1,500 + 1,500 < 4,000 ≤ 1,500 + 1,500 + 1,000
         (4000, 0, [arrival(1, 1500), arrival(2, 1500), arrival(5, 1000)], 5),
         (4000, 0, [arrival(5, 1000), arrival(2, 1500), arrival(1, 1500)], 5),
