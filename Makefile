@@ -13,8 +13,8 @@ venv: ## Create .venv from the pinned requirements, or reuse it
 demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 	@$(BIN)/sluice demo $(if $(filter-out 0,$(ONCE)),--once)
 
-# Two processes: many tests wait for servers, leases and clocks rather than for a core.
-WORKERS := 2
+# More processes than cores: many tests wait for servers, leases and clocks.
+WORKERS := 4
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some, WORKERS=0 one after the other)
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 

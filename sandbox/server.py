@@ -5,6 +5,7 @@ It carries bytes between sockets and the door and may not know what they mean.
 
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -254,6 +255,8 @@ def run(
     api_key: str | None = None,
 ) -> None:
     """Serve a sandbox until interrupted; prints one line with the URL when it is ready."""
+    # A shell that starts it in the background lets it ignore interrupts otherwise.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     server = SandboxServer(
         port=port,
         seed=seed,
