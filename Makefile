@@ -13,8 +13,8 @@ venv: ## Create .venv from the pinned requirements, or reuse it
 demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 	@$(BIN)/sluice demo $(if $(filter-out 0,$(ONCE)),--once)
 
-# More processes than cores: many tests wait for servers, leases and clocks.
-WORKERS := 4
+# As many as the smallest machine has cores: more only take them from each other.
+WORKERS := 2
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some, WORKERS=0 one after the other)
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
