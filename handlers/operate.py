@@ -5,6 +5,7 @@ next run honours.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -49,6 +50,15 @@ _FROM: Final[Mapping[Action, frozenset[Bucket]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """Who asked for an action, why, and when."""
+
+    note: str
+    actor: str
+    at: datetime
+
+
 def act(services: Services, action: Action, request: RequestId, *, note: str, actor: str) -> None:
     """Do what a person asked, with their reason.
 
@@ -67,7 +77,7 @@ def act(services: Services, action: Action, request: RequestId, *, note: str, ac
         row = lock_request(unit, request)
         before = _picture(unit, row)
         amounts = _allowed(unit, row, action)
-        _ACTIONS[action](unit, row, amounts, note, actor, now)
+        _ACTIONS[action](unit, row, amounts, _Order(note=note, actor=actor, at=now))
         record_action(
             unit,
             at=now,
@@ -103,16 +113,22 @@ def _approve(
     unit: Unit,
     row: RefundRequest,
     amounts: Mapping[Bucket, int],
-    note: str,
-    actor: str,
-    now: datetime,
+    order: _Order,
 ) -> None:
     _check_room(unit, row, amounts)
     latest = latest_evaluation(unit, row)
     if latest is not None and latest.outcome is Outcome.REVIEW:
-        add_waiver(unit, row, latest.rule, _sum(row, amounts), actor=actor, note=note, now=now)
-    _move_all(unit, row, amounts, Bucket.HELD, f"Approved by {actor}: {note}", actor, now)
-    _due(unit, row, now)
+        add_waiver(
+            unit,
+            row,
+            latest.rule,
+            _sum(row, amounts),
+            actor=order.actor,
+            note=order.note,
+            now=order.at,
+        )
+    _move_all(unit, row, amounts, Bucket.HELD, "Approved", order)
+    _due(unit, row, order.at)
 
 
 def _check_room(unit: Unit, row: RefundRequest, amounts: Mapping[Bucket, int]) -> None:
@@ -131,50 +147,54 @@ def _release(
     unit: Unit,
     row: RefundRequest,
     amounts: Mapping[Bucket, int],
-    note: str,
-    actor: str,
-    now: datetime,
+    order: _Order,
 ) -> None:
-    waived = waived_rules(unit, row.id, now)
+    waived = waived_rules(unit, row.id, order.at)
     if Rule.PERSON in waived:
         raise WrongStateError(row.id, "release", "released by a person already", "no such waiver")
-    add_waiver(unit, row, Rule.PERSON, _sum(row, amounts), actor=actor, note=note, now=now)
-    if now >= row.deadline and Rule.DEADLINE not in waived:
+    add_waiver(
+        unit, row, Rule.PERSON, _sum(row, amounts), actor=order.actor, note=order.note, now=order.at
+    )
+    if order.at >= row.deadline and Rule.DEADLINE not in waived:
         # They know that it is overdue: should the platform be short, it waits and is sent later.
-        add_waiver(unit, row, Rule.DEADLINE, _sum(row, amounts), actor=actor, note=note, now=now)
+        add_waiver(
+            unit,
+            row,
+            Rule.DEADLINE,
+            _sum(row, amounts),
+            actor=order.actor,
+            note=order.note,
+            now=order.at,
+        )
     row.not_before = None
     unit.add(row)
-    _due(unit, row, now)
+    _due(unit, row, order.at)
 
 
 def _cancel(
     unit: Unit,
     row: RefundRequest,
     amounts: Mapping[Bucket, int],
-    note: str,
-    actor: str,
-    now: datetime,
+    order: _Order,
 ) -> None:
     if row.decide_after is not None:
         row.decide_after = None
         row.status = Status.CANCELED
         unit.add(row)
         return
-    _move_all(unit, row, amounts, Bucket.CANCELED, f"Canceled by {actor}: {note}", actor, now)
+    _move_all(unit, row, amounts, Bucket.CANCELED, "Canceled", order)
 
 
 def _close(
     unit: Unit,
     row: RefundRequest,
     amounts: Mapping[Bucket, int],
-    note: str,
-    actor: str,
-    now: datetime,
+    order: _Order,
 ) -> None:
-    _move_all(unit, row, amounts, Bucket.CLOSED, f"Closed by {actor}: {note}", actor, now)
+    _move_all(unit, row, amounts, Bucket.CLOSED, "Closed", order)
 
 
-_Act = Callable[[Unit, RefundRequest, Mapping[Bucket, int], str, str, datetime], None]
+_Act = Callable[[Unit, RefundRequest, Mapping[Bucket, int], _Order], None]
 _ACTIONS: Final[Mapping[Action, _Act]] = {
     Action.APPROVE: _approve,
     Action.RELEASE: _release,
@@ -188,11 +208,11 @@ def _move_all(
     row: RefundRequest,
     amounts: Mapping[Bucket, int],
     target: Bucket,
-    why: str,
-    actor: str,
-    now: datetime,
+    done: str,
+    order: _Order,
 ) -> None:
-    because = Because(at=now, cause="person", why=why, actor=actor)
+    why = f"{done} by {order.actor}: {order.note}"
+    because = Because(at=order.at, cause="person", why=why, actor=order.actor)
     for bucket, amount_minor in amounts.items():
         move(unit, row, bucket, target, amount_minor, because)
 
