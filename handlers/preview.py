@@ -11,20 +11,20 @@ from handlers.services import Services
 from handlers.view import DecisionView, NeedView, RequestView
 from refunds.decision import Outcome
 from refunds.errors import RequestOpenError
-from refunds.lifecycle import Bucket
+from refunds.lifecycle import Status
 from refunds.wish import Wish, check_wish
 from store.charges import open_requests
 
 _KEY: Final = "preview"
 """Stands for the idempotency key, which a preview has no use for."""
 
-_BUCKETS: Final = {
-    Outcome.RELEASE: Bucket.REQUESTED,
-    Outcome.HOLD: Bucket.HELD,
-    Outcome.REVIEW: Bucket.REVIEW,
-    Outcome.REJECT: Bucket.REJECTED,
+_STATUSES: Final = {
+    Outcome.RELEASE: Status.REQUESTED,
+    Outcome.HOLD: Status.HELD,
+    Outcome.REVIEW: Status.REVIEW,
+    Outcome.REJECT: Status.REJECTED,
 }
-"""Where intake would put the amount."""
+"""What intake would make of it; the amount would lie in the bucket of that name."""
 
 
 def preview(services: Services, wish: Wish) -> RequestView:
@@ -46,12 +46,12 @@ def preview(services: Services, wish: Wish) -> RequestView:
 def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime) -> RequestView:
     charge, evaluation = assessment.charge, assessment.evaluation
     decision, need = evaluation.decision, evaluation.need
-    bucket, eta = _BUCKETS[decision.outcome], evaluation.eta
+    status, eta = _STATUSES[decision.outcome], evaluation.eta
     return RequestView(
         id=None,
         object="refund_request",
         created=int(now.timestamp()),
-        status=bucket,
+        status=status,
         livemode=charge.livemode,
         mode=services.mode,
         payment_intent=charge.payment_intent,
@@ -60,7 +60,7 @@ def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime)
         account=charge.account,
         amount=assessment.amount.amount_minor,
         currency=assessment.amount.currency,
-        amounts={str(bucket): assessment.amount.amount_minor},
+        amounts={str(status): assessment.amount.amount_minor},
         released_amount=0,
         refunds=[],
         need=None

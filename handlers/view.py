@@ -4,9 +4,17 @@ It may not decide anything or show what is not stored.
 """
 
 from datetime import datetime
-from typing import Final, TypedDict
+from typing import Final, Literal
 
-from refunds.decision import Evaluation
+from pydantic import with_config
+
+# Pydantic makes the API's description from these types, and reads `typing.TypedDict` from
+# Python 3.12 on only.
+from typing_extensions import TypedDict
+
+from refunds.decision import Evaluation, Outcome, Rule
+from refunds.eta import Confidence
+from refunds.facts import ChargeType
 from refunds.ids import RequestId
 from refunds.lifecycle import SENT, Status
 from store.charges import load_charge
@@ -14,55 +22,77 @@ from store.database import Unit
 from store.ledger import amounts_of
 from store.observations import refunds_of_request
 from store.requests import evaluation_of, get_request, latest_evaluation
-from store.tables.requests import EvaluationRow, RefundRequest
+from store.tables.requests import EvaluationRow, Mode, RefundRequest
 
 _STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
 """In these a request waits for something, or for somebody."""
 
 
+@with_config(use_attribute_docstrings=True, extra="forbid")
 class NeedView(TypedDict):
-    """What the connected account must have; minor units of its settlement currency."""
+    """What the connected account must have for the refund."""
 
     amount: int
+    """Minor units."""
     currency: str
+    """The account's settlement currency."""
     fx_buffer: int
+    """What comes on top where money will be converted at a rate nobody knows yet."""
 
 
+@with_config(use_attribute_docstrings=True, extra="forbid")
 class DecisionView(TypedDict):
-    """The latest decision; `at` in seconds since 1970."""
+    """The latest decision."""
 
-    outcome: str
-    rule: str
+    outcome: Outcome
+    rule: Rule
+    """Which rule decided."""
     why: str
+    """One sentence with the figures."""
     at: int
+    """Seconds since 1970."""
 
 
+@with_config(use_attribute_docstrings=True, extra="forbid")
 class RequestView(TypedDict):
     """The refund request object. Amounts in minor units, times in seconds since 1970."""
 
     id: str | None
-    object: str
+    """`rr_…`; null in a preview."""
+    object: Literal["refund_request"]
     created: int
-    status: str
+    status: Status
+    """The bucket that needs most attention."""
     livemode: bool
-    mode: str
+    mode: Mode
+    """`shadow`: decided and recorded, never sent."""
     payment_intent: str | None
     charge: str | None
-    charge_type: str | None
+    charge_type: ChargeType | None
     account: str | None
+    """The connected account the refund draws on; null where there is none or it isn't known yet."""
     amount: int | None
+    """Null while Stripe could not be asked what is left of the payment."""
     currency: str | None
     amounts: dict[str, int]
+    """Where the amount lies, by bucket."""
     released_amount: int
+    """What Stripe accepted or carried out."""
     refunds: list[str]
+    """Stripe's refunds, `re_…`, oldest first."""
     need: NeedView | None
     spendable: int | None
+    """What the account could spend when it was decided, in need's currency."""
     shortfall: int | None
+    """What it was short of, in need's currency."""
     decision: DecisionView | None
+    """Null while Stripe could not be asked."""
     next_steps: list[str]
+    """What a person can do now."""
     deadline: int | None
     eta: int | None
-    eta_confidence: str | None
+    """When pending money is expected to cover the shortfall."""
+    eta_confidence: Confidence | None
     reason: str | None
     metadata: dict[str, str]
 
@@ -110,7 +140,7 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
     )
 
 
-def _charge_of(unit: Unit, row: RefundRequest) -> tuple[str | None, str | None]:
+def _charge_of(unit: Unit, row: RefundRequest) -> tuple[str | None, ChargeType | None]:
     """Return the payment intent and the charge type of a request, where they are known."""
     charge = None if row.charge_id is None else load_charge(unit, row.charge_id)
     return (None, None) if charge is None else (charge.payment_intent, charge.charge_type)

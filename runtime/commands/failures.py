@@ -10,13 +10,12 @@ import click
 from rich.text import Text
 
 from gateway.port import NotFoundError, ReadError, UnavailableError
+from handlers.error_view import ErrorView, view_error, what_happened
 from refunds.errors import (
     EventNotFoundError,
-    KeyReusedError,
     PaymentNotFoundError,
     RequestNotFoundError,
     SluiceError,
-    WishError,
     WrongStateError,
 )
 from refunds.steps import Trouble
@@ -48,9 +47,6 @@ _AWAY: Final = (
     "names running?)"
 )
 
-_OURS_OR_STRIPES: Final = (DatabaseUnavailableError, ReadError)
-
-
 class Failure(click.ClickException):
     """One line about what went wrong, one about what to do; exit code 1."""
 
@@ -59,7 +55,7 @@ class Failure(click.ClickException):
         message: str,
         *,
         hint: str | None = None,
-        error: dict[str, str | None] | None = None,
+        error: ErrorView | None = None,
     ) -> None:
         super().__init__(message)
         self.hint = hint
@@ -83,26 +79,10 @@ def failure_of(error: SluiceError, context: click.Context) -> Failure:
     """
     as_json = bool(context.meta.get(AS_JSON))
     return Failure(
-        _what_happened(error),
+        what_happened(error),
         hint=_next_step(error),
-        error=error_object(error) if as_json else None,
+        error=view_error(error) if as_json else None,
     )
-
-
-def error_object(error: SluiceError) -> dict[str, str | None]:
-    """Return the error in the shape of the API's, which is Stripe's."""
-    return {
-        "type": _type_of(error),
-        "code": _code_of(error),
-        "message": _what_happened(error),
-        "param": error.param if isinstance(error, WishError) else None,
-    }
-
-
-def _what_happened(error: SluiceError) -> str:
-    if isinstance(error, UnavailableError):
-        return f"Stripe could not be asked: {error}"
-    return str(error)
 
 
 def _next_step(error: SluiceError) -> str | None:
@@ -112,21 +92,6 @@ def _next_step(error: SluiceError) -> str | None:
         kind = "events show" if error.subject.startswith("evt_") else "requests"
         return f"See how it stands: sluice {kind} {error.subject}"
     return next((step for kind, step in _NEXT if isinstance(error, kind)), None)
-
-
-def _type_of(error: SluiceError) -> str:
-    if isinstance(error, KeyReusedError):
-        return "idempotency_error"
-    return "api_error" if isinstance(error, _OURS_OR_STRIPES) else "invalid_request_error"
-
-
-def _code_of(error: SluiceError) -> str:
-    if isinstance(error, WishError):
-        return error.code
-    if isinstance(error, RequestNotFoundError | EventNotFoundError | NotFoundError):
-        return "resource_missing"
-    name = type(error).__name__.removesuffix("Error")
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _sentence(message: str) -> str:
