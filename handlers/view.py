@@ -3,6 +3,7 @@
 It may not decide anything or show what is not stored.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -17,11 +18,9 @@ from refunds.eta import Confidence
 from refunds.facts import ChargeType
 from refunds.ids import RequestId
 from refunds.lifecycle import SENT, Status
-from store.charges import load_charge
 from store.database import Unit
-from store.ledger import amounts_of
-from store.observations import refunds_of_request
-from store.requests import evaluation_of, get_request, latest_evaluation
+from store.request_parts import RequestParts, load_parts
+from store.requests import evaluation_of, get_request
 from store.tables.requests import EvaluationRow, Mode, RefundRequest
 
 _STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
@@ -99,11 +98,18 @@ class RequestView(TypedDict):
 
 def view_request(unit: Unit, request: RequestId | str) -> RequestView:
     """Return the request as it stands; raise `RequestNotFoundError`."""
-    row = get_request(unit, request)
-    charge = _charge_of(unit, row)
-    amounts = amounts_of(unit, RequestId(row.id))
-    decided = latest_evaluation(unit, row)
-    evaluation = None if decided is None else evaluation_of(decided)
+    [view] = view_requests(unit, [get_request(unit, request)])
+    return view
+
+
+def view_requests(unit: Unit, rows: Sequence[RefundRequest]) -> list[RequestView]:
+    """Return requests as they stand, in the order given."""
+    return [_view(parts) for parts in load_parts(unit, rows)]
+
+
+def _view(parts: RequestParts) -> RequestView:
+    row, amounts = parts.row, parts.amounts
+    evaluation = None if parts.latest is None else evaluation_of(parts.latest)
     need = None if evaluation is None else evaluation.need
     waits = row.status in (Status.REQUESTED, Status.HELD)
     eta = evaluation.eta if evaluation is not None and waits else None
@@ -114,15 +120,16 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
         status=row.status,
         livemode=row.livemode,
         mode=row.mode,
-        payment_intent=charge[0] or (row.payment if row.payment.startswith("pi_") else None),
+        payment_intent=parts.payment_intent
+        or (row.payment if row.payment.startswith("pi_") else None),
         charge=row.charge_id,
-        charge_type=charge[1],
+        charge_type=parts.charge_type,
         account=row.account,
         amount=row.amount_minor if row.amount_minor is not None else row.asked_minor,
         currency=row.currency,
         amounts={str(bucket): minor for bucket, minor in sorted(amounts.items())},
         released_amount=sum(minor for bucket, minor in amounts.items() if bucket in SENT),
-        refunds=[refund.id for refund in refunds_of_request(unit, row.id)],
+        refunds=parts.refunds,
         need=None
         if need is None
         else NeedView(
@@ -130,7 +137,7 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
         ),
         spendable=None if evaluation is None else evaluation.spendable_minor,
         shortfall=None if evaluation is None else evaluation.shortfall_minor,
-        decision=_decision(decided),
+        decision=_decision(parts.latest),
         next_steps=_next_steps(row, evaluation),
         deadline=_seconds(row.deadline) if row.charge_id is not None else None,
         eta=None if eta is None else _seconds(eta.at),
@@ -138,12 +145,6 @@ def view_request(unit: Unit, request: RequestId | str) -> RequestView:
         reason=row.reason,
         metadata={str(key): str(value) for key, value in row.meta.items()},
     )
-
-
-def _charge_of(unit: Unit, row: RefundRequest) -> tuple[str | None, ChargeType | None]:
-    """Return the payment intent and the charge type of a request, where they are known."""
-    charge = None if row.charge_id is None else load_charge(unit, row.charge_id)
-    return (None, None) if charge is None else (charge.payment_intent, charge.charge_type)
 
 
 def _next_steps(row: RefundRequest, evaluation: Evaluation | None) -> list[str]:

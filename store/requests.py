@@ -83,17 +83,24 @@ def list_requests(
     status: Status | None = None,
     account: str | None = None,
     before: RequestId | None = None,
+    after: RequestId | None = None,
     limit: int = LIST_LIMIT,
 ) -> list[RefundRequest]:
-    """Return requests, the newest first, older than `before`."""
-    statement = select(RefundRequest).order_by(col(RefundRequest.id).desc()).limit(limit)
+    """Return requests, the newest first: the newest older than `before`, or with `after` the oldest
+    newer than that.
+    """
+    id_ = col(RefundRequest.id)
+    statement = select(RefundRequest).order_by(id_.desc() if after is None else id_.asc())
     if status is not None:
         statement = statement.where(col(RefundRequest.status) == status)
     if account is not None:
         statement = statement.where(col(RefundRequest.account) == account)
     if before is not None:
-        statement = statement.where(col(RefundRequest.id) < before)
-    return list(unit.exec(statement))
+        statement = statement.where(id_ < before)
+    if after is not None:
+        statement = statement.where(id_ > after)
+    rows = list(unit.exec(statement.limit(limit)))
+    return rows if after is None else rows[::-1]
 
 
 def waiting_in(unit: Unit, lane: LaneId, mode: Mode, now: datetime) -> list[Waiting]:

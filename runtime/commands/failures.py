@@ -47,6 +47,7 @@ _AWAY: Final = (
     "names running?)"
 )
 
+
 class Failure(click.ClickException):
     """One line about what went wrong, one about what to do; exit code 1."""
 

@@ -8,9 +8,10 @@ from typing import Any
 import click
 from rich.text import Text
 
+from handlers.listing import PageWanted, list_page, show_request
 from handlers.operate import Action, act
-from handlers.view import RequestView, view_request
-from refunds.ids import RequestId
+from handlers.view import RequestView
+from refunds.ids import AccountId, RequestId
 from refunds.lifecycle import Status
 from runtime.bootstrap import open_database, open_desk
 from runtime.commands.arguments import (
@@ -33,7 +34,6 @@ from runtime.display import (
     table,
 )
 from runtime.settings import load_settings
-from store.requests import get_request, list_requests
 
 _SHOW = "show"
 
@@ -91,30 +91,18 @@ def requests(
     """
     if context.invoked_subcommand is not None:
         return
-    with open_database(load_settings()) as database, database.reading() as unit:
-        if starting_after is not None:
-            # A mistyped id sorts somewhere, and would pass for an end of the list.
-            get_request(unit, RequestId(starting_after))
-        rows = list_requests(
-            unit,
-            status=None if status is None else Status(status),
-            account=account,
-            before=None if starting_after is None else RequestId(starting_after),
-            limit=limit + 1,
-        )
-        views = [view_request(unit, row.id) for row in rows[:limit]]
-    has_more = len(rows) > limit
+    wanted = PageWanted(
+        status=None if status is None else Status(status),
+        account=None if account is None else AccountId(account),
+        starting_after=None if starting_after is None else RequestId(starting_after),
+        limit=limit,
+    )
+    with open_database(load_settings()) as database:
+        page = list_page(database, wanted)
     if as_json:
-        print_json(
-            {
-                "object": "list",
-                "url": "/api/refund_requests",
-                "has_more": has_more,
-                "data": views,
-            }
-        )
+        print_json(page)
         return
-    _print_list(views, has_more=has_more)
+    _print_list(page["data"], has_more=page["has_more"])
 
 
 @requests.command(_SHOW, hidden=True)
@@ -174,8 +162,7 @@ _action(
 def _act(action: Action, request: RequestId, note: str, *, as_json: bool) -> None:
     with open_desk(load_settings()) as services:
         act(services, action, request, note=note, actor=actor())
-        with services.database.reading() as unit:
-            view = view_request(unit, request)
+        view = show_request(services.database, request)
     if as_json:
         print_json(view)
         return
