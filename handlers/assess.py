@@ -11,6 +11,7 @@ from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
 from handlers.candidates import candidate_of
 from handlers.expect import with_eta
+from handlers.policies import policy_of
 from handlers.services import Services
 from refunds.blocks import Claim, check_account, check_charge, without_balance
 from refunds.decision import Decision, Evaluation, Outcome, without_figures
@@ -20,6 +21,7 @@ from refunds.ids import PLATFORM_LANE, RequestId, lane_of
 from refunds.lifecycle import Bucket
 from refunds.money import Money
 from refunds.need import own_pending_minor, plan_need, platform_cost
+from refunds.policy import Policy
 from refunds.pool import Candidate, Pool, judge, open_pool
 from refunds.wish import Wish
 from store.attempts import mark_reservations
@@ -33,14 +35,16 @@ class Assessment:
     """What intake would decide now, and the facts it rests on."""
 
     charge: ChargeFacts
+    policy: Policy
+    """The account's, as it is now."""
     amount: Money
     evaluation: Evaluation
     balances: tuple[BalanceFacts, ...]
     inputs: dict[str, object]
 
 
-def assess(services: Services, wish: Wish, deadline: datetime | None = None) -> Assessment:
-    """Return the assessment of a well-formed wish, new unless it has a deadline already.
+def assess(services: Services, wish: Wish, created: datetime | None = None) -> Assessment:
+    """Return the assessment of a well-formed wish, new unless it was `created` before.
 
     Raise `PaymentNotFoundError`, `InvalidWishError`, `UnsupportedChargeError`, or the gateway's
     `UnavailableError` where Stripe could not be asked.
@@ -48,16 +52,22 @@ def assess(services: Services, wish: Wish, deadline: datetime | None = None) -> 
     charge = read_charge(services, wish)
     with services.database.reading() as unit:
         claimed = claimed_minor(unit, charge.charge)
+        policy = policy_of(services, unit, charge.account)
     counted, amount = settle_amount(services, charge, wish, claimed)
     stop = _what_stops(services, counted, amount, claimed)
     if stop is not None:
         return Assessment(
-            charge=charge, amount=amount, evaluation=without_figures(stop), balances=(), inputs={}
+            charge=charge,
+            policy=policy,
+            amount=amount,
+            evaluation=without_figures(stop),
+            balances=(),
+            inputs={},
         )
-    return _weigh(services, charge, amount, deadline)
+    return _weigh(services, charge, policy, amount, created)
 
 
-def assess_unread(services: Services, wish: Wish, deadline: datetime) -> Assessment:
+def assess_unread(services: Services, wish: Wish, created: datetime) -> Assessment:
     """Return the assessment of a wish whose account's balance Stripe does not let us see: it waits,
     or comes before a person once its deadline has passed.
 
@@ -66,15 +76,23 @@ def assess_unread(services: Services, wish: Wish, deadline: datetime) -> Assessm
     charge = read_charge(services, wish)
     with services.database.reading() as unit:
         claimed = claimed_minor(unit, charge.charge)
+        policy = policy_of(services, unit, charge.account)
     counted, amount = settle_amount(services, charge, wish, claimed)
     decision = _what_stops(services, counted, amount, claimed)
     need = None
     if decision is None:
         assert charge.account is not None, "an account denied us a look"
+        deadline = created + policy.hold_for
         decision = without_balance(charge.account, deadline, services.clock(), frozenset())
-        need = plan_need(charge, amount.amount_minor, services.policy.fx_buffer_percent)
-    evaluation = replace(without_figures(decision), need=need)
-    return Assessment(charge=charge, amount=amount, evaluation=evaluation, balances=(), inputs={})
+        need = plan_need(charge, amount.amount_minor, policy.fx_buffer_percent)
+    return Assessment(
+        charge=charge,
+        policy=policy,
+        amount=amount,
+        evaluation=replace(without_figures(decision), need=need),
+        balances=(),
+        inputs={},
+    )
 
 
 def read_charge(services: Services, wish: Wish) -> ChargeFacts:
@@ -135,7 +153,11 @@ def _what_stops(
 
 
 def _weigh(
-    services: Services, charge: ChargeFacts, amount: Money, deadline: datetime | None
+    services: Services,
+    charge: ChargeFacts,
+    policy: Policy,
+    amount: Money,
+    created: datetime | None,
 ) -> Assessment:
     """Judge the wish against what is free now: reservations first, balances after."""
     now = services.clock()
@@ -144,7 +166,7 @@ def _weigh(
         account_mark = mark_reservations(unit, lane)
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
         rows = waiting_in(unit, lane, services.mode, now)
-        waiting = [candidate_of(unit, row, services.policy, now) for row in rows]
+        waiting = [candidate_of(unit, row, policy, now) for row in rows]
         ahead = _promised(rows, waiting)
     platform = services.gateway.read_balance(None)
     account = None if charge.account is None else services.gateway.read_balance(charge.account)
@@ -154,16 +176,16 @@ def _weigh(
         reserved=account_mark.open_minor if account else {},
         platform_available=platform.available,
         platform_reserved=platform_mark.open_minor,
-        policy=services.policy,
+        policy=policy,
     )
-    percent = services.policy.fx_buffer_percent
+    percent = policy.fx_buffer_percent
     candidate = Candidate(
         request=RequestId("rr_new"),
         created=now,
         need=plan_need(charge, amount.amount_minor, percent),
-        own_pending_minor=own_pending_minor(charge) if services.policy.count_own_pending else 0,
+        own_pending_minor=own_pending_minor(charge) if policy.count_own_pending else 0,
         platform_cost=platform_cost(charge, amount.amount_minor, percent),
-        deadline=deadline or now + services.policy.hold_for,
+        deadline=(created or now) + policy.hold_for,
     )
     evaluation = judge(candidate, _less(pool, ahead), now)
     # What is covered and only waits for its run is deducted from the pool already.
@@ -183,7 +205,12 @@ def _weigh(
         inputs["available"] = account.available_in(need.currency)
         inputs["reserved"] = account_mark.open_minor.get(need.currency, 0)
     return Assessment(
-        charge=charge, amount=amount, evaluation=evaluation, balances=balances, inputs=inputs
+        charge=charge,
+        policy=policy,
+        amount=amount,
+        evaluation=evaluation,
+        balances=balances,
+        inputs=inputs,
     )
 
 

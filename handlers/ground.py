@@ -10,6 +10,7 @@ from datetime import datetime
 from refunds.facts import AccountStanding, BalanceFacts
 from refunds.ids import RunId
 from refunds.money import Currency
+from refunds.policy import Policy
 from refunds.pool import Candidate, Pool
 from store.attempts import ReservationMark, add_run
 from store.database import Unit
@@ -33,6 +34,8 @@ class Ground:
     """Stripe refused to show the account's balance, and we never heard that it left."""
     account_mark: ReservationMark
     platform_mark: ReservationMark
+    policy: Policy
+    """The lane's, as it was when the run began."""
     pool: Pool
     """What there was to promise before the run promised anything."""
 

@@ -135,7 +135,7 @@ def _new_row(
         additional=wish.additional,
         meta=dict(wish.metadata),
         livemode=platform.livemode if platform else False,
-        deadline=now + services.policy.hold_for,
+        deadline=now + services.policies.policy_for(None, None).hold_for,
         status=Status.REQUESTED,
     )
 
@@ -149,6 +149,7 @@ def fill(row: RefundRequest, assessment: Assessment) -> None:
     row.account = charge.account
     row.amount_minor = assessment.amount.amount_minor
     row.currency = assessment.amount.currency
+    row.deadline = row.created + assessment.policy.hold_for
     row.decide_after = None
 
 

@@ -91,7 +91,7 @@ def prepare(
         if has_unsettled(unit, charge.charge):
             # Another attempt on this payment may use up its own pending money: count it once.
             candidate = replace(candidate, own_pending_minor=0)
-        exact = _counted_again(unit, services, ground, candidate, pool)
+        exact = _counted_again(unit, ground, candidate, pool)
         evaluation = judge(candidate, exact, now)
         if evaluation.decision.outcome is not Outcome.RELEASE:
             return NotPrepared(evaluation=evaluation)
@@ -245,9 +245,7 @@ def _stop(
     record_decision(unit, request, stop, now=now, cause="release")
 
 
-def _counted_again(
-    unit: Unit, services: Services, ground: Ground, candidate: Candidate, pool: Pool
-) -> Pool:
+def _counted_again(unit: Unit, ground: Ground, candidate: Candidate, pool: Pool) -> Pool:
     """Return the pool as the locked purses show it: other lanes draw on the platform, too."""
     cost = candidate.platform_cost.currency
     platform_minor = ground.platform.available_in(cost) - reserved_since(
@@ -260,7 +258,7 @@ def _counted_again(
     account_minor = (
         ground.account.available_in(currency)
         - reserved_since(unit, ground.account_mark, currency)
-        - services.policy.minimum_balance.get(currency, 0)
+        - ground.policy.minimum_balance.get(currency, 0)
     )
     return replace(pool, platform=platform, account={**pool.account, currency: account_minor})
 

@@ -77,7 +77,7 @@ def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime)
             at=int(now.timestamp()),
         ),
         next_steps=list(decision.next_steps),
-        deadline=int((now + services.policy.hold_for).timestamp()),
+        deadline=int((now + assessment.policy.hold_for).timestamp()),
         eta=None if eta is None else int(eta.at.timestamp()),
         eta_confidence=None if eta is None else eta.confidence,
         reason=wish.reason,

@@ -18,6 +18,7 @@ from handlers.carry_out import Carried, carry_out
 from handlers.expect import with_eta
 from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.payments import read_changed_payments
+from handlers.policies import policy_of
 from handlers.prepare import NotPrepared, prepare
 from handlers.services import Services
 from refunds.blocks import check_account, without_balance
@@ -26,6 +27,7 @@ from refunds.errors import LeaseLostError
 from refunds.facts import AccountStanding, BalanceFacts
 from refunds.ids import PLATFORM_LANE, AccountId, RequestId, RunId, account_of, mint
 from refunds.lifecycle import WAITING, Bucket
+from refunds.policy import Policy
 from refunds.pool import Candidate, Pool, in_turn, judge, open_pool
 from refunds.retry import LANE_BACKOFF, UNREADABLE_BACKOFF, RetryAt
 from store.attempts import mark_reservations
@@ -97,10 +99,11 @@ def _run(services: Services, claim: LaneClaim) -> None:
         now = services.clock()
         rows = waiting_in(unit, claim.lane, services.mode, now)
         waiting = {RequestId(row.request.id): row for row in rows}
-        candidates = [candidate_of(unit, row, services.policy, now) for row in rows]
+        policy = policy_of(services, unit, account_of(claim.lane))
+        candidates = [candidate_of(unit, row, policy, now) for row in rows]
     denied = False
     if candidates:
-        ground = _read_ground(services, claim)
+        ground = _read_ground(services, claim, policy)
         denied = ground.denied
         progress = _Progress(pool=ground.pool)
         for candidate in in_turn(candidates):
@@ -126,7 +129,7 @@ def _run(services: Services, claim: LaneClaim) -> None:
             mark_due(unit, claim.lane, wake, "retry")
 
 
-def _read_ground(services: Services, claim: LaneClaim) -> Ground:
+def _read_ground(services: Services, claim: LaneClaim, policy: Policy) -> Ground:
     """Snapshot the reservations first and the balances after: what was promised stays deducted."""
     account = account_of(claim.lane)
     with services.database.reading() as unit:
@@ -146,7 +149,7 @@ def _read_ground(services: Services, claim: LaneClaim) -> Ground:
         reserved=account_mark.open_minor if ours else {},
         platform_available=platform.available,
         platform_reserved=platform_mark.open_minor,
-        policy=services.policy,
+        policy=policy,
     )
     return Ground(
         run=RunId(mint("run", services.clock())),
@@ -157,6 +160,7 @@ def _read_ground(services: Services, claim: LaneClaim) -> Ground:
         denied=denied,
         account_mark=account_mark,
         platform_mark=platform_mark,
+        policy=policy,
         pool=pool,
     )
 
@@ -197,7 +201,7 @@ def _handle(
     if evaluation is None:
         return
     progress.left.append((candidate, evaluation))
-    progress.pool = progress.pool.pass_over(candidate, services.policy)
+    progress.pool = progress.pool.pass_over(candidate, ground.policy)
 
 
 def _release(
@@ -213,7 +217,7 @@ def _release(
     except ReadError as error:
         _pass_by(services, ground.claim, candidate.request, error)
         return None
-    fresh = refreshed(candidate, waiting, charge, services.policy)
+    fresh = refreshed(candidate, waiting, charge, ground.policy)
     result = prepare(services, ground, fresh, charge, progress.pool)
     if isinstance(result, NotPrepared):
         return result.evaluation

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gateway.port import Gateway
 from refunds.clock import utc_now
-from refunds.policy import DEFAULT_POLICY, Policy
+from refunds.policy import DEFAULT_BOOK, PolicyBook
 from store.database import Database
 from store.tables.requests import Mode
 
@@ -23,7 +23,7 @@ class Services:
     gateway: Gateway
     worker: str
     """A name no other process has; it stands beside every claim."""
-    policy: Policy = DEFAULT_POLICY
+    policies: PolicyBook = DEFAULT_BOOK
     mode: Mode = Mode.LIVE
     clock: Callable[[], datetime] = utc_now
     jitter: Callable[[], float] = field(default=random.random)

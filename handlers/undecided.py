@@ -50,7 +50,7 @@ def decide_due_request(services: Services) -> bool:
         return False
     wish = Wish(payment=row.payment, amount_minor=row.asked_minor, additional=row.additional)
     try:
-        assessment = _assess_at_last(services, wish, row.deadline)
+        assessment = _assess_at_last(services, wish, row.created)
     except UnavailableError as error:
         circuit.note_trouble(services, error.account, error.trouble)
         _decide_later(services, claimed)
@@ -64,15 +64,15 @@ def decide_due_request(services: Services) -> bool:
     return True
 
 
-def _assess_at_last(services: Services, wish: Wish, deadline: datetime) -> Assessment:
+def _assess_at_last(services: Services, wish: Wish, created: datetime) -> Assessment:
     """Assess a wish that waited; an account that denies us a look keeps it waiting no longer."""
     try:
-        return assess(services, wish, deadline)
+        return assess(services, wish, created)
     except UnavailableError as error:
         if not error.denied_in_account:
             raise
         circuit.note_trouble(services, error.account, error.trouble)
-        return assess_unread(services, wish, deadline)
+        return assess_unread(services, wish, created)
 
 
 def _decide(services: Services, request: RequestId, wish: Wish, assessment: Assessment) -> None:

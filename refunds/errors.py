@@ -15,6 +15,7 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
     ├── WrongStateError           the request's state does not allow this action
     ├── EventNotFoundError        the inbox holds no such event
     ├── LeaseLostError            another worker took over: stop, change nothing
+    ├── PolicyError               a policy can't be used as it is written
     └── WrongPlatformError        the database belongs to another platform account or livemode
 """
 
@@ -122,6 +123,17 @@ class LeaseLostError(SluiceError):
     def __init__(self, subject: str) -> None:
         super().__init__(f"the lease on {subject} was lost to another worker")
         self.subject = subject
+
+
+class PolicyError(SluiceError):
+    """A policy can't be used; `path` is the key's place, `reason` what is wrong and what is
+    right.
+    """
+
+    def __init__(self, path: tuple[str, ...], reason: str) -> None:
+        super().__init__(f"{'.'.join(path)} {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class WrongPlatformError(SluiceError):

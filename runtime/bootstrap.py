@@ -16,6 +16,7 @@ from handlers.services import Services
 from refunds.clock import utc_now
 from refunds.errors import SluiceError
 from refunds.steps import Trouble
+from runtime.policy_file import load_policy
 from runtime.settings import Settings
 from store.database import Database
 from store.installation import pin_platform, pinned_platform
@@ -58,9 +59,10 @@ def open_services(
     With `stripe_may_be_away` a database that was pinned before is enough while Stripe doesn't
     answer: for intake, which records a wish all the same.
 
-    Raise `SettingsError`, `NotMigratedError`, `WrongPlatformError`, or the gateway's `ReadError`
-    where Stripe can't say whose key it is.
+    Raise `SettingsError`, `PolicyFileError`, `NotMigratedError`, `WrongPlatformError`, or the
+    gateway's `ReadError` where Stripe can't say whose key it is.
     """
+    policies = load_policy(settings.sluice_policy_file).book
     with (
         open_database(settings) as database,
         StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
@@ -78,6 +80,7 @@ def open_services(
             database=database,
             gateway=gateway,
             worker=worker or worker_name(),
+            policies=policies,
             mode=MODE,
             stopping=stopping,
         )
@@ -88,13 +91,20 @@ def open_desk(settings: Settings) -> Iterator[Services]:
     """Yield what a person's action needs. Stripe is asked nothing: people must be able to cancel
     and close while it is away.
 
-    Raise `SettingsError` or `NotMigratedError`.
+    Raise `SettingsError`, `PolicyFileError` or `NotMigratedError`.
     """
+    policies = load_policy(settings.sluice_policy_file).book
     with (
         open_database(settings) as database,
         StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
     ):
-        yield Services(database=database, gateway=gateway, worker=worker_name(), mode=MODE)
+        yield Services(
+            database=database,
+            gateway=gateway,
+            worker=worker_name(),
+            policies=policies,
+            mode=MODE,
+        )
 
 
 def _pinned(database: Database) -> bool:

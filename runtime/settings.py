@@ -5,6 +5,7 @@ It may not open or start anything; and nothing else reads the environment.
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -41,6 +42,8 @@ class Settings(BaseSettings):
     """Another API base, for the sandbox."""
     database_url: SecretStr = SecretStr("sqlite:///sluice.db")
     """SQLAlchemy URL of a SQLite file or PostgreSQL."""
+    sluice_policy_file: Path | None = None
+    """TOML policy; the built-in one without it."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     web_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Final
 
 from store.tables import (
+    accounts,
     attempts,
     inbox,
     installation,
@@ -24,6 +25,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     operations,
     installation,
     lanes,
+    accounts,
     requests,
     attempts,
     ledger,

@@ -1,6 +1,7 @@
 """The README says what is there: each setting, command and option, and no others."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Final
 
@@ -8,6 +9,10 @@ import click
 import pytest
 from pydantic import SecretStr
 
+from refunds.ids import AccountId
+from refunds.policy import DEFAULT_POLICY
+from refunds.policy_form import NO_EFFECT_YET, read_policy
+from refunds.policy_text import plain_policy, toml_line
 from runtime.cli import main
 from runtime.settings import Settings
 from tests.support.repository import ROOT
@@ -39,6 +44,23 @@ def test_every_setting_is_in_the_example_file() -> None:
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == {
         name.upper() for name in Settings.model_fields
     }
+
+
+def test_every_key_of_the_policy_is_in_the_table_with_its_default() -> None:
+    rows = rows_below("Policy")
+    written = {row[0].strip("`"): row[2].strip("`") for row in rows}
+    assert [f"{key} = {value}" for key, value in written.items()] == [
+        toml_line(key, value) for key, value in plain_policy(DEFAULT_POLICY).items()
+    ]
+    silent = {row[0].strip("`") for row in rows if "no effect yet" in row[1]}
+    assert silent == set(NO_EFFECT_YET)
+
+
+def test_the_policy_of_the_page_is_one() -> None:
+    example = re.search(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    book = read_policy(tomllib.loads(example[1]))
+    assert book.policy_for(AccountId("acct_1NhXExample"), "high").hold_for.days == 14
 
 
 def commands(group: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, set[str]]]:

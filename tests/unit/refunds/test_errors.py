@@ -17,6 +17,7 @@ from refunds.errors import (
     KeyReusedError,
     LeaseLostError,
     PaymentNotFoundError,
+    PolicyError,
     RequestNotFoundError,
     RequestOpenError,
     SluiceError,
@@ -81,6 +82,11 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
         lambda: LeaseLostError("acct_shop"),
         "the lease on acct_shop was lost to another worker",
         {"subject": "acct_shop"},
+    ),
+    (
+        lambda: PolicyError(("risk", "high", "order"), "is one of these"),
+        "risk.high.order is one of these",
+        {"path": ("risk", "high", "order"), "reason": "is one of these"},
     ),
     (
         lambda: WrongPlatformError("acct_a (live)", "acct_b (test)"),
