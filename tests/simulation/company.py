@@ -5,12 +5,12 @@ It starts their work and lets it go on or die; what they do is the project's own
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from gateway.client import StripeGateway
 from handlers.services import Services
 from refunds.errors import SluiceError
-from refunds.policy import Policy
+from refunds.policy import Policy, PolicyBook
 from runtime.worker import STEPS, Step
 from sandbox.inprocess import BASE
 from store.database import Database, DatabaseUnavailableError
@@ -46,7 +46,9 @@ class Company:
             database=self.database,
             gateway=self.gateway,
             worker=f"{process}.{self._lives.get(process, 0)}",
-            policy=self.policy,
+            policies=PolicyBook(
+                default={each.name: getattr(self.policy, each.name) for each in fields(Policy)}
+            ),
             clock=self.scene.now,
             jitter=self.chance.random,
         )

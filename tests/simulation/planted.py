@@ -23,6 +23,7 @@ from refunds.attempt import AttemptState, StepState
 from refunds.facts import BalanceFacts, RefundFacts, RefundStatus
 from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId
 from refunds.lifecycle import Bucket
+from refunds.policy import Policy
 from refunds.steps import Done, StripeCall
 from store.attempts import (
     add_attempt,
@@ -145,9 +146,9 @@ def stale_balance_trusted() -> Iterator[None]:
     proper = handlers.release._read_ground
     known: dict[AccountId | None, BalanceFacts] = {}
 
-    def careless(services: Services, claim: LaneClaim) -> Ground:
+    def careless(services: Services, claim: LaneClaim, policy: Policy) -> Ground:
         gateway: Any = _Remembering(services.gateway, known)
-        return proper(replace(services, gateway=gateway), claim)
+        return proper(replace(services, gateway=gateway), claim, policy)
 
     with patch.object(handlers.release, "_read_ground", careless):
         yield

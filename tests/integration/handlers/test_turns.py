@@ -12,7 +12,7 @@ from handlers.operate import Action, act
 from handlers.release import run_due_lane
 from handlers.sweep import sweep
 from refunds.errors import InvalidWishError, WrongStateError
-from refunds.policy import Policy
+from refunds.policy import PolicyBook
 from store.lanes import claim_due_lane
 from tests.support.stage import Stage
 
@@ -119,7 +119,7 @@ def test_a_deadline_brings_it_before_a_person_and_approval_lets_it_wait(stage: S
 
 
 def test_the_passed_over_goes_first_in_the_end(stage: Stage) -> None:
-    stage.services = replace(stage.services, policy=Policy(starve_after=2))
+    stage.services = replace(stage.services, policies=PolicyBook(default={"starve_after": 2}))
     account = stage.account()
     big = stage.wish(stage.paid(account, 9000))
     small = []
