@@ -1,6 +1,9 @@
 # Needs only make and Python >= 3.11. Every target creates or reuses .venv by itself.
 BIN := .venv/bin
 
+# Tests, the demo and the benchmarks start many processes: without it each compiles the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv check format test coverage bench demo revision lock stripe-cli simulate soak
 
