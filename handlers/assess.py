@@ -9,20 +9,22 @@ from datetime import datetime
 
 from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
-from handlers.candidates import candidate_of
+from handlers.candidates import candidate_of, legs_for
 from handlers.expect import with_eta
 from handlers.policies import policy_of
 from handlers.services import Services
 from refunds.blocks import Claim, check_account, check_charge, without_balance
+from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, without_figures
 from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
 from refunds.facts import BalanceFacts, ChargeFacts, ChargeType
 from refunds.ids import PLATFORM_LANE, RequestId, lane_of
 from refunds.lifecycle import Bucket
 from refunds.money import Money
-from refunds.need import own_pending_minor, plan_need, platform_cost
+from refunds.need import platform_cost
 from refunds.policy import Policy
-from refunds.pool import Candidate, Pool, judge, open_pool
+from refunds.pool import Holding, Pool, open_pool
+from refunds.rules import judge
 from refunds.wish import Wish
 from store.attempts import mark_reservations
 from store.charges import claimed_minor, with_known_refunds
@@ -84,7 +86,8 @@ def assess_unread(services: Services, wish: Wish, created: datetime) -> Assessme
         assert charge.account is not None, "an account denied us a look"
         deadline = created + policy.hold_for
         decision = without_balance(charge.account, deadline, services.clock(), frozenset())
-        need = plan_need(charge, amount.amount_minor, policy.fx_buffer_percent)
+        [leg] = legs_for(charge, amount.amount_minor, policy)
+        need = leg.need
     return Assessment(
         charge=charge,
         policy=policy,
@@ -172,38 +175,49 @@ def _weigh(
     account = None if charge.account is None else services.gateway.read_balance(charge.account)
     circuit.note_success(services, charge.account)
     pool = open_pool(
-        available=account.available if account else {},
-        reserved=account_mark.open_minor if account else {},
-        platform_available=platform.available,
-        platform_reserved=platform_mark.open_minor,
-        policy=policy,
+        accounts={
+            account.account: Holding(
+                available=account.available,
+                reserved=account_mark.open_minor,
+                minimum=policy.minimum_balance,
+            )
+            for account in (account,)
+            if account is not None and account.account is not None
+        },
+        platform=Holding(available=platform.available, reserved=platform_mark.open_minor),
     )
-    percent = policy.fx_buffer_percent
     candidate = Candidate(
         request=RequestId("rr_new"),
         created=now,
-        need=plan_need(charge, amount.amount_minor, percent),
-        own_pending_minor=own_pending_minor(charge) if policy.count_own_pending else 0,
-        platform_cost=platform_cost(charge, amount.amount_minor, percent),
+        legs=legs_for(charge, amount.amount_minor, policy),
+        platform_cost=platform_cost(charge, amount.amount_minor, policy.fx_buffer_percent),
         deadline=(created or now) + policy.hold_for,
     )
     evaluation = judge(candidate, _less(pool, ahead), now)
     # What is covered and only waits for its run is deducted from the pool already.
     held = [other for other in waiting if other not in ahead]
+    readable = frozenset() if charge.account is None else frozenset({charge.account})
     [(_, evaluation)] = with_eta(
-        services, charge.account, [(candidate, evaluation)], known={}, ahead_of_all=held
+        services, readable, [(candidate, evaluation)], known={}, ahead_of_all=held
     )
     balances = (platform,) if account is None else (platform, account)
-    need = candidate.need
     inputs: dict[str, object] = {
-        "own_pending": candidate.own_pending_minor,
         "platform_cost": candidate.platform_cost.amount_minor,
         "platform_currency": candidate.platform_cost.currency,
         "platform_available": platform.available_in(candidate.platform_cost.currency),
+        "accounts": [
+            {
+                "account": draw.account,
+                "need": draw.need.total_minor,
+                "currency": draw.need.currency,
+                "own_pending": draw.own_pending_minor,
+                "available": account.available_in(draw.need.currency),
+                "reserved": account_mark.open_minor.get(draw.need.currency, 0),
+            }
+            for draw in candidate.draws
+            if account is not None
+        ],
     }
-    if account is not None and need is not None:
-        inputs["available"] = account.available_in(need.currency)
-        inputs["reserved"] = account_mark.open_minor.get(need.currency, 0)
     return Assessment(
         charge=charge,
         policy=policy,
@@ -227,10 +241,5 @@ def _promised(rows: Sequence[Waiting], candidates: Sequence[Candidate]) -> list[
 
 def _less(pool: Pool, ahead: list[Candidate]) -> Pool:
     for candidate in ahead:
-        taken = (
-            None
-            if candidate.need is None
-            else Money(candidate.from_available_minor, candidate.need.currency)
-        )
-        pool = pool.take(taken, candidate.platform_cost)
+        pool = pool.take(candidate.takes, candidate.platform_cost)
     return pool

@@ -6,12 +6,12 @@ It may not judge them or read Stripe.
 from dataclasses import replace
 from datetime import datetime
 
+from refunds.candidate import Candidate
 from refunds.decision import Rule
 from refunds.facts import ChargeFacts
 from refunds.ids import RequestId
-from refunds.need import own_pending_minor, plan_need, platform_cost
+from refunds.need import Leg, plan_legs, platform_cost
 from refunds.policy import Policy
-from refunds.pool import Candidate
 from store.charges import facts_of
 from store.database import Unit
 from store.requests import Waiting, waived_rules
@@ -25,8 +25,7 @@ def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) ->
     return Candidate(
         request=RequestId(request.id),
         created=request.created,
-        need=plan_need(charge, waiting.amount_minor, policy.fx_buffer_percent),
-        own_pending_minor=_own_pending(charge, policy, now),
+        legs=legs_for(charge, waiting.amount_minor, policy, stale_at=now),
         platform_cost=platform_cost(charge, waiting.amount_minor, policy.fx_buffer_percent),
         deadline=request.deadline,
         skipped_runs=request.skipped_runs,
@@ -42,17 +41,19 @@ def refreshed(
     """Return the candidate by a charge that was read just now."""
     return replace(
         candidate,
-        need=plan_need(charge, waiting.amount_minor, policy.fx_buffer_percent),
-        own_pending_minor=own_pending_minor(charge) if policy.count_own_pending else 0,
+        legs=legs_for(charge, waiting.amount_minor, policy),
         platform_cost=platform_cost(charge, waiting.amount_minor, policy.fx_buffer_percent),
     )
 
 
-def _own_pending(charge: ChargeFacts, policy: Policy, now: datetime) -> int:
-    settlement = charge.transfer.settlement if charge.transfer else None
-    if not policy.count_own_pending or settlement is None:
-        return 0
-    # Once available it is part of the balance: counting the stale reading would count it twice.
-    if settlement.available_on is not None and settlement.available_on <= now:
-        return 0
-    return own_pending_minor(charge)
+def legs_for(
+    charge: ChargeFacts, refund_minor: int, policy: Policy, *, stale_at: datetime | None = None
+) -> tuple[Leg, ...]:
+    """Return what the refund asks of connected accounts; `stale_at` is now for an older reading."""
+    return plan_legs(
+        charge,
+        refund_minor,
+        fx_buffer_percent=policy.fx_buffer_percent,
+        count_own_pending=policy.count_own_pending,
+        stale_at=stale_at,
+    )

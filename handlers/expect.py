@@ -3,8 +3,9 @@
 It may not decide by it: an estimate explains a decision and never makes one.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -12,10 +13,11 @@ import structlog
 
 from gateway.port import ReadError
 from handlers.services import Services
-from refunds.decision import Evaluation, Outcome
-from refunds.eta import Arrival, estimate
+from refunds.candidate import Candidate
+from refunds.decision import Evaluation, Outcome, Shortfall
+from refunds.eta import Arrival, Confidence, Eta, estimate
 from refunds.ids import AccountId, RequestId
-from refunds.pool import Candidate
+from refunds.need import PurseKey
 from store.observations import load_account, save_account
 
 _log = structlog.get_logger(__name__)
@@ -28,62 +30,96 @@ Verdict = tuple[Candidate, Evaluation]
 
 def with_eta(
     services: Services,
-    account: AccountId | None,
+    readable: Set[AccountId],
     verdicts: Sequence[Verdict],
     *,
     known: Mapping[RequestId, Evaluation | None],
     ahead_of_all: Sequence[Candidate] = (),
 ) -> list[Verdict]:
-    """Return the verdicts, in turn, with an estimate beside each that waits for the account.
+    """Return the verdicts, in turn, with an estimate beside each that waits for an account.
 
     `known` holds the verdicts stored last: where nothing but the estimate could differ, and its
     time has not gone by, it stands, so that a sweep over unchanged figures asks Stripe nothing.
     """
-    short = [candidate.request for candidate, evaluation in verdicts if _is_short(evaluation)]
-    if account is None or not short:
+    short = [evaluation for _, evaluation in verdicts if _is_short(evaluation)]
+    if not short:
         return list(verdicts)
     kept = [_kept(services, pair, known.get(pair[0].request)) for pair in verdicts]
     if all(evaluation.eta is not None for _, evaluation in kept if _is_short(evaluation)):
         return kept
+    wanted = {lack.account for evaluation in short for lack in evaluation.shortfalls}
+    outlooks: dict[AccountId, _Outlook] = {}
     try:
-        since = services.clock() - LOOK_BACK
-        arrivals = services.gateway.list_arrivals(account, since=since)
-        interval = _payout_interval(services, account)
+        for account in sorted(wanted & readable):
+            outlooks[account] = _look(services, account)
     except ReadError as error:
-        _log.info("eta.unreadable", account=account, reason=str(error))
+        _log.info("eta.unreadable", reason=str(error))
         return list(verdicts)
-    return _estimated(verdicts, arrivals, interval, ahead_of_all)
+    return _estimated(verdicts, outlooks, ahead_of_all)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outlook:
+    """What is known of the money that will become available in one account."""
+
+    arrivals: Sequence[Arrival]
+    payout_interval: str | None
+
+
+def _look(services: Services, account: AccountId) -> _Outlook:
+    since = services.clock() - LOOK_BACK
+    return _Outlook(
+        arrivals=services.gateway.list_arrivals(account, since=since),
+        payout_interval=_payout_interval(services, account),
+    )
 
 
 def _estimated(
     verdicts: Sequence[Verdict],
-    arrivals: Sequence[Arrival],
-    interval: str | None,
+    outlooks: Mapping[AccountId, _Outlook],
     ahead_of_all: Sequence[Candidate],
 ) -> list[Verdict]:
     estimated = []
-    ahead = [*ahead_of_all]
+    ahead: Counter[PurseKey] = Counter()
+    for other in ahead_of_all:
+        ahead.update(other.takes)
     for candidate, evaluation in verdicts:
-        need = candidate.need
-        if need is None or not _is_short(evaluation) or evaluation.shortfall_minor is None:
+        if not _is_short(evaluation):
             estimated.append((candidate, evaluation))
             continue
-        first_minor = sum(
-            other.from_available_minor
-            for other in ahead
-            if other.need is not None and other.need.currency == need.currency
-        )
-        eta = estimate(
-            shortfall_minor=evaluation.shortfall_minor,
-            currency=need.currency,
-            ahead_minor=first_minor,
-            arrivals=arrivals,
-            payout_interval=interval,
-            guarded=False,
+        eta = _last(
+            [_expected(lack, outlooks.get(lack.account), ahead) for lack in evaluation.shortfalls]
         )
         estimated.append((candidate, replace(evaluation, eta=eta)))
-        ahead.append(candidate)
+        ahead.update(candidate.takes)
     return estimated
+
+
+def _expected(
+    lack: Shortfall, outlook: _Outlook | None, ahead: Mapping[PurseKey, int]
+) -> Eta | None:
+    if outlook is None:
+        return None
+    currency = lack.missing.currency
+    return estimate(
+        shortfall_minor=lack.missing.amount_minor,
+        currency=currency,
+        ahead_minor=ahead.get((lack.account, currency), 0),
+        arrivals=outlook.arrivals,
+        payout_interval=outlook.payout_interval,
+        guarded=False,
+    )
+
+
+def _last(etas: Sequence[Eta | None]) -> Eta | None:
+    """Return when the last account covers its share, as far as the least certain can be believed;
+    `None` where one is never known to.
+    """
+    known = [eta for eta in etas if eta is not None]
+    if len(known) < len(etas):
+        return None
+    least = max((eta.confidence for eta in known), key=list(Confidence).index)
+    return Eta(at=max(eta.at for eta in known), confidence=least)
 
 
 def _kept(services: Services, pair: Verdict, stored: Evaluation | None) -> Verdict:

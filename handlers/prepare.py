@@ -4,6 +4,7 @@ It may not call Stripe. What it reads of the charge and the balances was read be
 promised of them is counted anew here, under the locks.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,12 +16,15 @@ from handlers.review import record_decision
 from handlers.services import Services
 from refunds.attempt import Intent, plan_steps
 from refunds.blocks import Claim, check_account, check_charge
+from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome
 from refunds.facts import ChargeFacts
-from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, mint
+from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, lane_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.money import Currency, Money
-from refunds.pool import Candidate, Pool, account_take, judge
+from refunds.need import PurseKey
+from refunds.pool import Pool
+from refunds.rules import judge
 from store.attempts import (
     ATTEMPT_LEASE,
     add_attempt,
@@ -45,8 +49,8 @@ class Prepared:
     """An attempt that may be carried out now."""
 
     attempt: AttemptId
-    took: Money | None
-    """What it takes from the account's available balance."""
+    took: Mapping[PurseKey, int]
+    """What it takes from the accounts' available balances."""
     cost: Money
 
 
@@ -71,10 +75,7 @@ def prepare(
         save_charge(unit, charge)
         request = lock_request(unit, candidate.request)
         renew_lane(unit, ground.claim, now)
-        if candidate.need is not None:
-            lock_purses(unit, [(ground.claim.lane, candidate.need.currency), _purse(candidate)])
-        else:
-            lock_purses(unit, [_purse(candidate)])
+        lock_purses(unit, _purses(candidate))
         waiting = _waiting(unit, request, candidate)
         if waiting is None:
             return NotPrepared(evaluation=None)
@@ -90,7 +91,7 @@ def prepare(
             return NotPrepared(evaluation=None)
         if has_unsettled(unit, charge.charge):
             # Another attempt on this payment may use up its own pending money: count it once.
-            candidate = replace(candidate, own_pending_minor=0)
+            candidate = candidate.without_own_pending()
         exact = _counted_again(unit, ground, candidate, pool)
         evaluation = judge(candidate, exact, now)
         if evaluation.decision.outcome is not Outcome.RELEASE:
@@ -113,6 +114,7 @@ def prepare(
             charge=charge,
             candidate=candidate,
             evaluation=evaluation,
+            pool=exact,
         )
         return _commit(unit, going, now)
 
@@ -129,6 +131,8 @@ class _Going:
     charge: ChargeFacts
     candidate: Candidate
     evaluation: Evaluation
+    pool: Pool
+    """As the locked purses show it."""
 
 
 def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
@@ -143,17 +147,21 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
             request=RequestId(request.id),
             attempt=attempt,
             amount=amount,
-            need=need,
+            legs=candidate.legs,
             uncovered=uncovered,
-            spendable_minor=evaluation.spendable_minor,
+            spare_minor=going.pool.spare_for(candidate),
             refund_application_fee=request.refund_application_fee,
             reason=request.reason,
         ),
     )
-    took = account_take(candidate, evaluation)
-    reserve = [(PLATFORM_LANE, candidate.platform_cost)]
-    if took is not None:
-        reserve.append((ground.claim.lane, took))
+    took = going.pool.takes_of(candidate)
+    reserve = [
+        (PLATFORM_LANE, candidate.platform_cost),
+        *(
+            (lane_of(account), Money(minor, currency))
+            for (account, currency), minor in took.items()
+        ),
+    ]
     add_attempt(
         unit,
         ReleaseAttempt(
@@ -183,7 +191,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
         attempt=attempt,
         need=need,
     )
-    drawn_on_account = need is not None and going.bucket is Bucket.REQUESTED
+    drawn_on_account = bool(candidate.legs) and going.bucket is Bucket.REQUESTED
     turn = (Bucket.HELD,) if drawn_on_account else ()
     path = (going.bucket, *turn, Bucket.RELEASING)
     move_along(unit, request, path, amount.amount_minor, because)
@@ -211,9 +219,8 @@ def _what_stops(
     now: datetime,
 ) -> Decision | None:
     waived = waived_rules(unit, request.id, now)
-    account = charge.account
-    if account is not None and not candidate.by_person:
-        stop = check_account(account, standing_of(unit, account), waived)
+    for draw in () if candidate.by_person else candidate.draws:
+        stop = check_account(draw.account, standing_of(unit, draw.account), waived)
         if stop is not None:
             return stop
     return check_charge(
@@ -251,17 +258,20 @@ def _counted_again(unit: Unit, ground: Ground, candidate: Candidate, pool: Pool)
     platform_minor = ground.platform.available_in(cost) - reserved_since(
         unit, ground.platform_mark, cost
     )
-    platform = {**pool.platform, cost: platform_minor}
-    if candidate.need is None or ground.account is None:
-        return replace(pool, platform=platform)
-    currency = candidate.need.currency
-    account_minor = (
-        ground.account.available_in(currency)
-        - reserved_since(unit, ground.account_mark, currency)
-        - ground.policy.minimum_balance.get(currency, 0)
+    accounts = {
+        draw.purse: there.balance.available_in(draw.need.currency)
+        - reserved_since(unit, there.mark, draw.need.currency)
+        - there.minimum.get(draw.need.currency, 0)
+        for draw in candidate.draws
+        if (there := ground.accounts[draw.account]).balance is not None
+    }
+    return replace(
+        pool,
+        platform={**pool.platform, cost: platform_minor},
+        account={**pool.account, **accounts},
     )
-    return replace(pool, platform=platform, account={**pool.account, currency: account_minor})
 
 
-def _purse(candidate: Candidate) -> tuple[str, Currency]:
-    return (PLATFORM_LANE, candidate.platform_cost.currency)
+def _purses(candidate: Candidate) -> list[tuple[str, Currency]]:
+    ours: tuple[str, Currency] = (PLATFORM_LANE, candidate.platform_cost.currency)
+    return [ours, *((lane_of(draw.account), draw.need.currency) for draw in candidate.draws)]

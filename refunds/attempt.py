@@ -12,7 +12,7 @@ from typing import Final
 from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts
 from refunds.ids import AttemptId, IdempotencyKey, RequestId
 from refunds.money import Money
-from refunds.need import Need, reversal_minor, spendable_in_transfer_minor
+from refunds.need import Leg, spendable_in_transfer_minor
 from refunds.steps import ParamValue, StepKind, StripeCall
 
 
@@ -41,10 +41,11 @@ class Intent:
     request: RequestId
     attempt: AttemptId
     amount: Money
-    need: Need | None
+    legs: tuple[Leg, ...]
     uncovered: bool
     """A person let it go though the account does not cover it."""
-    spendable_minor: int | None
+    spare_minor: tuple[int, ...]
+    """What each leg's account can give now, need's currency; asked for where it is uncovered."""
     refund_application_fee: bool
     reason: str | None
 
@@ -57,10 +58,7 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
     reverse a transfer that is fully reversed. Source: Stripe docs, "Create a refund",
     "Create a transfer reversal".
     """
-    transfer = charge.transfer
-    reverses = transfer is not None and not intent.uncovered
-    if transfer is not None and reverses:
-        reverses = reversal_minor(charge, transfer, intent.amount.amount_minor) > 0
+    reverses = any(leg.reversal_minor > 0 for leg in intent.legs) and not intent.uncovered
     params: dict[str, ParamValue] = {
         "charge": charge.charge,
         "amount": intent.amount.amount_minor,
@@ -79,18 +77,18 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
         account=None,
         idempotency_key=_key(intent.attempt, 1),
     )
-    if transfer is None or not intent.uncovered or intent.need is None:
+    if charge.transfer is None or not intent.uncovered:
         return (refund,)
+    (leg,) = intent.legs
     spare_minor = min(
-        spendable_in_transfer_minor(transfer, intent.spendable_minor or 0),
-        reversal_minor(charge, transfer, intent.amount.amount_minor),
+        spendable_in_transfer_minor(charge.transfer, intent.spare_minor[0]), leg.reversal_minor
     )
     if spare_minor <= 0:
         return (refund,)
     reversal = StripeCall(
         kind=StepKind.REVERSAL,
         params={"amount": spare_minor, "metadata": _metadata(intent)},
-        target=transfer.transfer,
+        target=leg.transfer,
         account=None,
         idempotency_key=_key(intent.attempt, 2),
     )

@@ -3,12 +3,13 @@
 This module words decisions; it may not make them, so that page, API and log say the same thing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from refunds.eta import Eta
-from refunds.money import format_minor
+from refunds.ids import AccountId
+from refunds.money import Money, format_minor
 from refunds.need import Need
 
 
@@ -120,8 +121,20 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """What one connected account lacks for a request."""
+
+    account: AccountId
+    missing: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A decision with the figures it was made from; amounts in need's currency."""
+    """A decision with the figures it was made from; amounts in need's currency.
+
+    Of a request that draws on several accounts they are those of the account with the greatest
+    shortfall, which is the one it waits for; the decision's sentence names them all.
+    """
 
     decision: Decision
     need: Need | None
@@ -129,6 +142,8 @@ class Evaluation:
     shortfall_minor: int | None
     eta: Eta | None = None
     """When pending money will have covered the shortfall, where that can be estimated."""
+    shortfalls: tuple[Shortfall, ...] = field(default=(), compare=False)
+    """Every account that lacks something. Not stored: the sentence says it."""
 
 
 def decide(outcome: Outcome, rule: Rule, why: str) -> Decision:

@@ -3,10 +3,17 @@
 This module is arithmetic over facts; it may not look at balances or decide whether to release.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
 
-from refunds.facts import ChargeFacts, TransferFacts
+from refunds.facts import ChargeFacts, SettlementFacts, TransferFacts
+from refunds.ids import AccountId, TransferId
 from refunds.money import Currency, Money, percent_ceil, share_ceil
+
+PurseKey: TypeAlias = tuple[AccountId, Currency]
+"""One currency of one connected account's balance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +49,106 @@ def reversal_minor(charge: ChargeFacts, transfer: TransferFacts, refund_minor: i
     return min(left_minor, share_minor)
 
 
-def plan_need(charge: ChargeFacts, refund_minor: int, fx_buffer_percent: int) -> Need | None:
-    """Return what the refund needs of the connected account; `None` where none is drawn on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """What a refund asks of one connected account, through one transfer."""
+
+    account: AccountId
+    transfer: TransferId | None
+    """`None` where the payment itself lives in the account."""
+    need: Need
+    own_pending_minor: int
+    """The payment's own pending money there that may count, need's currency."""
+    reversal_minor: int
+    """What is to be reversed, in the transfer's currency."""
+
+    @property
+    def purse(self) -> PurseKey:
+        """The balance it draws on."""
+        return (self.account, self.need.currency)
+
+    @property
+    def from_available_minor(self) -> int:
+        """What it takes from the account's available balance when released in full."""
+        return max(0, self.need.total_minor - self.own_pending_minor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What a refund asks of one purse: its legs there, summed."""
+
+    account: AccountId
+    need: Need
+    own_pending_minor: int
+    from_available_minor: int
+
+    @property
+    def purse(self) -> PurseKey:
+        """The balance it draws on."""
+        return (self.account, self.need.currency)
+
+
+def draws_of(legs: Iterable[Leg]) -> tuple[Draw, ...]:
+    """Return the legs summed by purse, in the order in which each purse is first drawn on."""
+    by_purse: dict[PurseKey, list[Leg]] = {}
+    for leg in legs:
+        by_purse.setdefault(leg.purse, []).append(leg)
+    return tuple(_draw(account, currency, group) for (account, currency), group in by_purse.items())
+
+
+def _draw(account: AccountId, currency: Currency, legs: list[Leg]) -> Draw:
+    # What one transfer still has pending beyond its own reversal can't serve another transfer's.
+    alone = len(legs) == 1
+    own = (leg.own_pending_minor for leg in legs) if alone else map(_own_used_minor, legs)
+    return Draw(
+        account=account,
+        need=Need(
+            amount_minor=sum(leg.need.amount_minor for leg in legs),
+            currency=currency,
+            fx_buffer_minor=sum(leg.need.fx_buffer_minor for leg in legs),
+        ),
+        own_pending_minor=sum(own),
+        from_available_minor=sum(leg.from_available_minor for leg in legs),
+    )
+
+
+def _own_used_minor(leg: Leg) -> int:
+    return min(leg.own_pending_minor, leg.need.total_minor)
+
+
+def plan_legs(
+    charge: ChargeFacts,
+    refund_minor: int,
+    *,
+    fx_buffer_percent: int,
+    count_own_pending: bool,
+    stale_at: datetime | None = None,
+) -> tuple[Leg, ...]:
+    """Return what the refund asks of connected accounts; nothing for the platform's own payments.
+
+    Where the charge was read earlier, `stale_at` is now: money that was pending then and has become
+    available since is part of the balance, and counting it here would count it twice.
+    """
     transfer = charge.transfer
     if transfer is None:
-        return None
+        return ()
     in_transfer_minor = reversal_minor(charge, transfer, refund_minor)
+    own_minor = 0
+    if count_own_pending and _still_pending(transfer.settlement, stale_at):
+        own_minor = own_pending_minor(transfer)
+    return (
+        Leg(
+            account=transfer.account,
+            transfer=transfer.transfer,
+            need=reversal_need(transfer, in_transfer_minor, fx_buffer_percent),
+            own_pending_minor=own_minor,
+            reversal_minor=in_transfer_minor,
+        ),
+    )
+
+
+def reversal_need(transfer: TransferFacts, in_transfer_minor: int, fx_buffer_percent: int) -> Need:
+    """Return what reversing this much of a transfer needs, in the account's settlement currency."""
     settled = transfer.settlement.amount if transfer.settlement else transfer.amount
     if settled.currency == transfer.amount.currency:
         return Need(amount_minor=in_transfer_minor, currency=settled.currency, fx_buffer_minor=0)
@@ -61,20 +162,25 @@ def plan_need(charge: ChargeFacts, refund_minor: int, fx_buffer_percent: int) ->
     )
 
 
-def own_pending_minor(charge: ChargeFacts) -> int:
-    """Return how much of the payment's own money is still pending in the account, need's currency.
+def own_pending_minor(transfer: TransferFacts) -> int:
+    """Return how much of the transfer's own money is still pending in the account, need's currency.
 
     A refund with `reverse_transfer` nets against it. Only the net counts (the application fee has
     left already), less what was reversed before.
     """
-    transfer = charge.transfer
-    if transfer is None or transfer.settlement is None or not transfer.settlement.pending:
-        return 0
     settlement = transfer.settlement
+    if settlement is None or not settlement.pending:
+        return 0
     gone_minor = share_ceil(
         transfer.reversed_minor, transfer.amount.amount_minor, settlement.amount.amount_minor
     )
     return max(0, settlement.net_minor - gone_minor)
+
+
+def _still_pending(settlement: SettlementFacts | None, stale_at: datetime | None) -> bool:
+    if settlement is None or stale_at is None or settlement.available_on is None:
+        return True
+    return settlement.available_on > stale_at
 
 
 def platform_cost(charge: ChargeFacts, refund_minor: int, fx_buffer_percent: int) -> Money:

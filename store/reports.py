@@ -187,8 +187,9 @@ def _run_books(run: ReleaseRun, promised: _Promised) -> Iterator[RunBooks]:
     for (run_id, holder, currency), minor in promised.items():
         if run_id != run.id:
             continue
-        from_account = holder == run.lane != PLATFORM_LANE
-        spendable = run.spendable if from_account else run.platform_spendable
+        spendable = (
+            run.platform_spendable if holder == PLATFORM_LANE else run.spendable.get(holder, {})
+        )
         yield RunBooks(
             run=RunId(run.id),
             currency=Currency(currency),

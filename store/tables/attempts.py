@@ -48,10 +48,10 @@ class ReleaseRun(Row, table=True):
     worker: str = Field(sa_column=text_column())
     fence: int = Field(sa_column=integer_column())
     started_at: datetime = Field(sa_column=utc_column())
-    available: dict[str, int] = Field(default_factory=dict, sa_column=json_column())
-    reserved: dict[str, int] = Field(default_factory=dict, sa_column=json_column())
-    spendable: dict[str, int] = Field(default_factory=dict, sa_column=json_column())
-    """Per currency, before the run promised anything."""
+    available: dict[str, dict[str, int]] = Field(default_factory=dict, sa_column=json_column())
+    reserved: dict[str, dict[str, int]] = Field(default_factory=dict, sa_column=json_column())
+    spendable: dict[str, dict[str, int]] = Field(default_factory=dict, sa_column=json_column())
+    """Per connected account and currency, before the run promised anything."""
     platform_spendable: dict[str, int] = Field(default_factory=dict, sa_column=json_column())
 
 

@@ -17,9 +17,10 @@ import handlers.unsettled
 import store.inbox
 from gateway.port import Gateway
 from handlers.carry_out import Carried
-from handlers.ground import Ground
+from handlers.ground import Ground, read_ground
 from handlers.services import Services
 from refunds.attempt import AttemptState, StepState
+from refunds.candidate import Candidate
 from refunds.facts import BalanceFacts, RefundFacts, RefundStatus
 from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId
 from refunds.lifecycle import Bucket
@@ -143,14 +144,16 @@ class _Remembering:
 @contextmanager
 def stale_balance_trusted() -> Iterator[None]:
     """A run decides by the balance that the first run of its lane read."""
-    proper = handlers.release._read_ground
+    proper = read_ground
     known: dict[AccountId | None, BalanceFacts] = {}
 
-    def careless(services: Services, claim: LaneClaim, policy: Policy) -> Ground:
+    def careless(
+        services: Services, claim: LaneClaim, candidates: list[Candidate], policy: Policy
+    ) -> Ground:
         gateway: Any = _Remembering(services.gateway, known)
-        return proper(replace(services, gateway=gateway), claim, policy)
+        return proper(replace(services, gateway=gateway), claim, candidates, policy)
 
-    with patch.object(handlers.release, "_read_ground", careless):
+    with patch.object(handlers.release, "read_ground", careless):
         yield
 
 

@@ -106,7 +106,7 @@ def add_spending_run(unit: Unit, run: str, *, spendable: int, platform: int) -> 
             worker="worker-1",
             fence=1,
             started_at=NOON,
-            spendable={"usd": spendable},
+            spendable={SHOP: {"usd": spendable}},
             platform_spendable={"usd": platform},
         ),
     )

@@ -17,10 +17,11 @@ from refunds.attempt import (
     plan_steps,
 )
 from refunds.facts import ChargeFacts
-from refunds.money import Money
-from refunds.need import Need
+from refunds.money import Currency, Money
+from refunds.need import Leg, Need
 from refunds.steps import StepKind, StripeCall
 from tests.support.facts import (
+    ACCOUNT,
     ATTEMPT,
     CHARGE,
     EUR,
@@ -39,9 +40,9 @@ METADATA = {"sluice_request": "rr_lamp", "sluice_attempt": "ra_lamp"}
 def intent(
     amount_minor: int = 4_000,
     *,
-    need: Need | None = None,
+    leg: Leg | None = None,
     uncovered: bool = False,
-    spendable_minor: int | None = None,
+    spendable_minor: int = 0,
     refund_application_fee: bool = False,
     reason: str | None = None,
 ) -> Intent:
@@ -49,16 +50,24 @@ def intent(
         request=REQUEST,
         attempt=ATTEMPT,
         amount=Money(amount_minor, USD),
-        need=need,
+        legs=() if leg is None else (leg,),
         uncovered=uncovered,
-        spendable_minor=spendable_minor,
+        spare_minor=() if leg is None else (spendable_minor,),
         refund_application_fee=refund_application_fee,
         reason=reason,
     )
 
 
-def needing(amount_minor: int) -> Need:
-    return Need(amount_minor=amount_minor, currency=USD, fx_buffer_minor=0)
+def needing(
+    amount_minor: int, currency: Currency = USD, *, reversal_minor: int | None = None
+) -> Leg:
+    return Leg(
+        account=ACCOUNT,
+        transfer=TRANSFER,
+        need=Need(amount_minor=amount_minor, currency=currency, fx_buffer_minor=0),
+        own_pending_minor=0,
+        reversal_minor=amount_minor if reversal_minor is None else reversal_minor,
+    )
 
 
 def refund_call(**more: object) -> StripeCall:
@@ -88,7 +97,7 @@ def test_a_platforms_own_payment_is_refunded_in_one_plain_call() -> None:
 
 def test_a_covered_refund_takes_its_transfer_back_in_the_same_call() -> None:
     charge = charged(10_000, transfer=transferred(10_000))
-    assert plan_steps(charge, intent(need=needing(4_000), spendable_minor=9_000)) == (
+    assert plan_steps(charge, intent(leg=needing(4_000), spendable_minor=9_000)) == (
         refund_call(reverse_transfer=True),
     )
 
@@ -108,14 +117,14 @@ def test_a_covered_refund_takes_its_transfer_back_in_the_same_call() -> None:
     ids=["partial", "last partial"],
 )
 def test_nothing_left_to_reverse_is_not_reversed(charge: ChargeFacts, amount_minor: int) -> None:
-    assert plan_steps(charge, intent(amount_minor, need=needing(0), spendable_minor=0)) == (
+    assert plan_steps(charge, intent(amount_minor, leg=needing(0), spendable_minor=0)) == (
         refund_call(),
     )
 
 
 def test_one_cent_left_to_reverse_is_reversed() -> None:
     charge = charged(10_000, transfer=transferred(10_000, reversed_minor=9_999))
-    assert plan_steps(charge, intent(need=needing(1)))[0].params["reverse_transfer"] is True
+    assert plan_steps(charge, intent(leg=needing(1)))[0].params["reverse_transfer"] is True
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,8 @@ def test_the_application_fee_goes_back_only_where_there_is_one_and_it_was_asked_
     charge = charged(
         10_000, fee_minor=fee_minor, transfer=transferred(10_000, reversed_minor=transfer_reversed)
     )
-    (call,) = plan_steps(charge, intent(need=needing(4_000), refund_application_fee=asked))
+    leg = needing(0 if transfer_reversed else 4_000)
+    (call,) = plan_steps(charge, intent(leg=leg, refund_application_fee=asked))
     assert ("refund_application_fee" in call.params) is sent
     assert call.params.get("refund_application_fee", True) is True
 
@@ -159,17 +169,16 @@ def test_the_reason_is_passed_on_when_there_is_one() -> None:
         (1, 1),
         (0, None),
         (-700, None),
-        (None, None),  # not known: nothing
     ],
 )
 def test_an_uncovered_release_refunds_first_and_takes_back_what_can_be_spared(
-    spendable: int | None, reversal: int | None
+    spendable: int, reversal: int | None
 ) -> None:
     charge = charged(10_000, fee_minor=1_000, transfer=transferred(10_000))
     calls = plan_steps(
         charge,
         intent(
-            need=needing(4_000),
+            leg=needing(4_000),
             uncovered=True,
             spendable_minor=spendable,
             refund_application_fee=True,
@@ -181,32 +190,35 @@ def test_an_uncovered_release_refunds_first_and_takes_back_what_can_be_spared(
 
 def test_an_uncovered_release_takes_back_no_more_than_is_left_of_the_transfer() -> None:
     charge = charged(10_000, transfer=transferred(10_000, reversed_minor=9_000))
-    calls = plan_steps(charge, intent(need=needing(1_000), uncovered=True, spendable_minor=5_000))
+    calls = plan_steps(charge, intent(leg=needing(1_000), uncovered=True, spendable_minor=5_000))
     assert calls == (refund_call(), reversal_call(1_000))
 
 
 def test_an_uncovered_release_in_another_currency_reverses_in_the_transfers() -> None:
     charge = charged(10_000, transfer=transferred(10_000, settlement=settled(9_213, EUR)))
-    need = Need(amount_minor=3_686, currency=EUR, fx_buffer_minor=74)
-    calls = plan_steps(charge, intent(need=need, uncovered=True, spendable_minor=1_000))
+    leg = needing(3_686, EUR, reversal_minor=4_000)
+    calls = plan_steps(charge, intent(leg=leg, uncovered=True, spendable_minor=1_000))
     assert calls == (refund_call(), reversal_call(1_085))  # 1000 · 10000 / 9213 = 1085.42
 
 
 @pytest.mark.parametrize(
-    "charge, need",
-    [(charged(10_000), None), (charged(10_000, transfer=transferred(10_000)), None)],
-    ids=["platform's own", "drawn on nobody"],
+    "charge, leg",
+    [
+        (charged(10_000), None),
+        (charged(10_000, transfer=transferred(10_000, reversed_minor=10_000)), needing(0)),
+    ],
+    ids=["platform's own", "nothing left to reverse"],
 )
 def test_an_uncovered_release_that_needs_nothing_reverses_nothing(
-    charge: ChargeFacts, need: Need | None
+    charge: ChargeFacts, leg: Leg | None
 ) -> None:
-    calls = plan_steps(charge, intent(need=need, uncovered=True, spendable_minor=5_000))
+    calls = plan_steps(charge, intent(leg=leg, uncovered=True, spendable_minor=5_000))
     assert calls == (refund_call(),)
 
 
 def test_keys_differ_by_attempt_and_step_and_fit_stripes_limit() -> None:
     charge = charged(10_000, transfer=transferred(10_000))
-    calls = plan_steps(charge, intent(need=needing(4_000), uncovered=True, spendable_minor=1))
+    calls = plan_steps(charge, intent(leg=needing(4_000), uncovered=True, spendable_minor=1))
     keys = [call.idempotency_key for call in calls]
     assert len(set(keys)) == 2
     assert all(ATTEMPT in key and len(key) <= 255 for key in keys)
@@ -215,7 +227,7 @@ def test_keys_differ_by_attempt_and_step_and_fit_stripes_limit() -> None:
 def test_the_parameters_survive_being_stored() -> None:
     charge = charged(10_000, fee_minor=1, transfer=transferred(10_000))
     (call,) = plan_steps(
-        charge, intent(need=needing(4_000), refund_application_fee=True, reason="duplicate")
+        charge, intent(leg=needing(4_000), refund_application_fee=True, reason="duplicate")
     )
     assert json.loads(json.dumps(call.params)) == call.params
 

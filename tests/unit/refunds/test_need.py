@@ -13,15 +13,25 @@ from hypothesis import strategies as st
 from refunds.facts import ChargeFacts, TransferFacts
 from refunds.money import Money
 from refunds.need import (
+    Leg,
     Need,
-    own_pending_minor,
-    plan_need,
+    plan_legs,
     platform_cost,
     reversal_minor,
     spendable_in_transfer_minor,
     taken_minor,
 )
-from tests.support.facts import EUR, JPY, KWD, USD, charged, settled, transferred
+from tests.support.facts import (
+    ACCOUNT,
+    EUR,
+    JPY,
+    KWD,
+    TRANSFER,
+    USD,
+    charged,
+    settled,
+    transferred,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,19 +173,23 @@ CASES = {
 }
 
 
+def legs_of(charge: ChargeFacts, refund: int, percent: int = 2) -> tuple[Leg, ...]:
+    return plan_legs(charge, refund, fx_buffer_percent=percent, count_own_pending=True)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_what_a_refund_needs(case: Case) -> None:
     transfer = case.charge.transfer
     assert transfer is not None
-    need = plan_need(case.charge, case.refund, 2)
+    (leg,) = legs_of(case.charge, case.refund)
     settlement = transfer.settlement
     currency = settlement.amount.currency if settlement else transfer.amount.currency
-    assert need == Need(amount_minor=case.need, currency=currency, fx_buffer_minor=case.buffer)
+    assert (leg.account, leg.transfer) == (ACCOUNT, TRANSFER)
+    assert leg.need == Need(amount_minor=case.need, currency=currency, fx_buffer_minor=case.buffer)
 
 
 def test_a_payment_of_the_platforms_own_needs_nothing_of_anybody() -> None:
-    assert plan_need(charged(10_000), 10_000, 2) is None
-    assert own_pending_minor(charged(10_000)) == 0
+    assert legs_of(charged(10_000), 10_000) == ()
 
 
 def test_need_and_buffer_are_compared_together_and_told_apart() -> None:
@@ -186,54 +200,8 @@ def test_need_and_buffer_are_compared_together_and_told_apart() -> None:
 
 def test_the_platform_chooses_the_buffer() -> None:
     charge = charged(10_000, transfer=transferred(10_000, settlement=settled(9_213, EUR)))
-    buffers = [need.fx_buffer_minor for p in (0, 5) if (need := plan_need(charge, 10_000, p))]
+    buffers = [leg.need.fx_buffer_minor for p in (0, 5) for leg in legs_of(charge, 10_000, p)]
     assert buffers == [0, 461]  # 5 % of 9213 = 460.65
-
-
-@pytest.mark.parametrize(
-    "transfer, own",
-    [
-        # 10000 arrived, 1000 application fee and 320 Stripe fee have left it: 8680 is pending.
-        (
-            transferred(10_000, settlement=settled(10_000, USD, net_minor=8_680, pending=True)),
-            8_680,
-        ),
-        # Available by now: it is in the balance already and must not count twice.
-        (transferred(10_000, settlement=settled(10_000, USD, net_minor=8_680)), 0),
-        # Not readable: count nothing rather than too much.
-        (transferred(10_000), 0),
-        # 3000 were reversed: 8680 - 3000.
-        (
-            transferred(
-                10_000,
-                reversed_minor=3_000,
-                settlement=settled(10_000, USD, net_minor=8_680, pending=True),
-            ),
-            5_680,
-        ),
-        # In euros: 3333 · 9213 / 10000 = 3070.6929 are gone, 9000 - 3071.
-        (
-            transferred(
-                10_000,
-                reversed_minor=3_333,
-                settlement=settled(9_213, EUR, net_minor=9_000, pending=True),
-            ),
-            5_929,
-        ),
-        # Reversed beyond its net: the rest came out of other money, not below nothing.
-        (
-            transferred(
-                10_000,
-                reversed_minor=9_000,
-                settlement=settled(10_000, USD, net_minor=8_680, pending=True),
-            ),
-            0,
-        ),
-    ],
-    ids=["net", "available", "unread", "less reversed", "converted", "never below nothing"],
-)
-def test_a_payments_own_pending_money(transfer: TransferFacts, own: int) -> None:
-    assert own_pending_minor(charged(10_000, transfer=transfer)) == own
 
 
 @pytest.mark.parametrize(
@@ -339,8 +307,7 @@ def test_a_need_is_never_less_than_the_exact_share(
     refund: int, transfer_minor: int, settled_minor: int, percent: int
 ) -> None:
     transfer = transferred(transfer_minor, settlement=settled(settled_minor, EUR))
-    need = plan_need(charged(10_000, transfer=transfer), refund, percent)
-    assert need is not None
+    need = legs_of(charged(10_000, transfer=transfer), refund, percent)[0].need
     # Exact in integers: need/settled >= refund/charge, and the buffer on top of it.
     assert need.amount_minor * 10_000 >= refund * settled_minor
     assert need.fx_buffer_minor * 100 >= need.amount_minor * percent

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refunds.candidate import Candidate
 from refunds.decision import Outcome, Rule
 from refunds.money import Currency
 from refunds.policy import DEFAULT_POLICY, Policy
-from refunds.pool import Candidate, Pool, account_take, plan_run
+from refunds.pool import Pool
+from refunds.rules import plan_run
 from tests.support.facts import EUR, NOON, USD
 from tests.unit.refunds.waiting import (
     AMPLE,
@@ -176,12 +178,11 @@ def test_a_plan_never_promises_more_than_there_is(
             continue
         cost = candidate.platform_cost
         from_platform[cost.currency] += cost.amount_minor
-        if candidate.need is None:
-            continue
-        # Counted from the need, not from what the code says it takes.
-        takes = max(0, candidate.need.total_minor - candidate.own_pending_minor)
         who = uncovered if candidate.by_person else from_account
-        who[candidate.need.currency] += takes
+        for leg in candidate.legs:
+            # Counted from the need, not from what the code says it takes.
+            takes = max(0, leg.need.total_minor - leg.own_pending_minor)
+            who[leg.need.currency] += takes
     for currency, spent in from_platform.items():
         assert spent <= max(0, platform[currency])
     for currency, taken in from_account.items():
@@ -195,12 +196,7 @@ def test_all_releases_together_take_no_more_than_the_account_has(
     platform: dict[Currency, int],
     policy: Policy,
 ) -> None:
-    taken: Counter[Currency] = Counter()
-    for candidate, evaluation in plan_run(waiting_ones, money(account, platform), policy, NOON):
-        take = account_take(candidate, evaluation)
-        if evaluation.decision.outcome is RELEASE and take is not None:
-            assert take.amount_minor >= 0
-            taken[take.currency] += take.amount_minor
+    taken = taken_by(waiting_ones, money(account, platform), policy)
     assert all(minor <= max(0, account[currency]) for currency, minor in taken.items())
 
 
@@ -307,11 +303,18 @@ def released_need(
 def put_to_use(
     waiting_ones: list[Candidate], account: dict[Currency, int], policy: Policy
 ) -> Counter[Currency]:
+    return taken_by(waiting_ones, ample(account), policy)
+
+
+def taken_by(waiting_ones: list[Candidate], pool: Pool, policy: Policy) -> Counter[Currency]:
+    """What the releases of a run take from the account, replayed on a pool of the test's own."""
     total: Counter[Currency] = Counter()
-    for candidate, evaluation in plan_run(waiting_ones, ample(account), policy, NOON):
-        take = account_take(candidate, evaluation)
-        if evaluation.decision.outcome is RELEASE and take is not None:
-            total[take.currency] += take.amount_minor
+    for candidate in released(plan_run(waiting_ones, pool, policy, NOON)):
+        takes = pool.takes_of(candidate)
+        pool = pool.take(takes, candidate.platform_cost)
+        for (_, currency), minor in takes.items():
+            assert minor >= 0
+            total[currency] += minor
     return total
 
 
@@ -354,7 +357,7 @@ def run_until_released(large: Candidate, *, income: int, rival_need: int, policy
         rival = waiting(f"rr_rival_{run}", rival_need)
         plan = plan_run([rival, large], money(balance), policy, NOON)
         for candidate in released(plan):
-            balance -= candidate.from_available_minor
+            balance -= sum(candidate.takes.values())
         if large in released(plan):
             return run
         large = replace(large, skipped_runs=large.skipped_runs + 1)

@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
+from refunds.candidate import Candidate
 from refunds.decision import Evaluation, Outcome, Rule
-from refunds.ids import RequestId
+from refunds.ids import AccountId, RequestId
 from refunds.money import Currency, Money
-from refunds.need import Need
+from refunds.need import Leg, Need
 from refunds.policy import Policy
-from refunds.pool import Candidate, Pool
-from tests.support.facts import EUR, NOON, USD
+from refunds.pool import Pool
+from tests.support.facts import ACCOUNT, EUR, NOON, TRANSFER, USD
 
 A_WEEK = timedelta(days=7)
 AMPLE = 10**12
@@ -37,14 +38,14 @@ def waiting(
     waived: frozenset[Rule] = frozenset(),
 ) -> Candidate:
     """A waiting request; `need_minor=None` puts it into the platform's own lane."""
-    need = None
+    legs: tuple[Leg, ...] = ()
     if need_minor is not None:
-        need = Need(amount_minor=need_minor, currency=currency, fx_buffer_minor=buffer_minor)
+        own = own_pending_minor
+        legs = (leg(need_minor, currency=currency, buffer_minor=buffer_minor, own_minor=own),)
     return Candidate(
         request=RequestId(name),
         created=NOON - timedelta(hours=age_hours),
-        need=need,
-        own_pending_minor=own_pending_minor,
+        legs=legs,
         platform_cost=cost or Money(need_minor or 0, USD),
         deadline=NOON if overdue else NOON + A_WEEK,
         skipped_runs=skipped_runs,
@@ -54,12 +55,31 @@ def waiting(
     )
 
 
+def leg(
+    need_minor: int,
+    *,
+    account: AccountId = ACCOUNT,
+    currency: Currency = USD,
+    buffer_minor: int = 0,
+    own_minor: int = 0,
+) -> Leg:
+    """What a request asks of one account, its transfer in the account's own currency."""
+    return Leg(
+        account=account,
+        transfer=TRANSFER,
+        need=Need(amount_minor=need_minor, currency=currency, fx_buffer_minor=buffer_minor),
+        own_pending_minor=own_minor,
+        reversal_minor=need_minor,
+    )
+
+
 def money(
     account: int | Mapping[Currency, int], platform: int | Mapping[Currency, int] = AMPLE
 ) -> Pool:
-    """What there is to promise; a bare number is US dollars."""
+    """What there is to promise of one account; a bare number is US dollars."""
+    amounts = {USD: account} if isinstance(account, int) else account
     return Pool(
-        account={USD: account} if isinstance(account, int) else account,
+        account={(ACCOUNT, currency): minor for currency, minor in amounts.items()},
         platform={USD: platform} if isinstance(platform, int) else platform,
     )
 

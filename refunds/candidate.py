@@ -1,0 +1,60 @@
+"""A waiting request as a release run sees it: what it asks of whom, and how long it has waited.
+
+This module holds values and their order; it may not look at a balance or judge.
+"""
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from refunds.decision import Rule
+from refunds.ids import RequestId
+from refunds.money import Money
+from refunds.need import Draw, Leg, Need, PurseKey, draws_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One waiting request, or the part of it that is to go now."""
+
+    request: RequestId
+    created: datetime
+    legs: tuple[Leg, ...]
+    """Empty in the platform's own lane. The first one's account is the request's lane."""
+    platform_cost: Money
+    deadline: datetime
+    skipped_runs: int = 0
+    urgent: bool = False
+    by_person: bool = False
+    """A person released it: it goes out whatever the account covers."""
+    waived: Set[Rule] = frozenset()
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        """What it asks of each purse."""
+        return draws_of(self.legs)
+
+    @property
+    def need(self) -> Need | None:
+        """What it asks of its home purse; `None` in the platform's own lane."""
+        draws = self.draws
+        return draws[0].need if draws else None
+
+    @property
+    def takes(self) -> dict[PurseKey, int]:
+        """What it takes from each available balance when released in full, where anything."""
+        return {
+            draw.purse: draw.from_available_minor
+            for draw in self.draws
+            if draw.from_available_minor > 0
+        }
+
+    def without_own_pending(self) -> Self:
+        """Return the request as one that counts on nothing but available money."""
+        return replace(self, legs=tuple(replace(leg, own_pending_minor=0) for leg in self.legs))
+
+
+def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates in the order they are judged: urgent ones, then the oldest first."""
+    return sorted(candidates, key=lambda c: (not c.urgent, c.created, c.request))
