@@ -12,6 +12,7 @@ import structlog
 
 from gateway.port import ReadError
 from handlers.catch_up import catch_up
+from handlers.escalate import escalate
 from handlers.prune import prune
 from handlers.reconcile import reconcile
 from handlers.services import Services
@@ -76,6 +77,10 @@ CHORES: Final[Mapping[str, Round]] = {
     ),
     "catch_up": Round(every=timedelta(minutes=15), work=_catch_up),
     "reconcile": Round(every=timedelta(hours=1), work=_reconcile),
+    "escalate": Round(
+        every=timedelta(hours=1),
+        work=lambda services, keep: Result(note=escalate(services, keep)),
+    ),
     "prune": Round(
         every=timedelta(days=1), work=lambda services, keep: Result(note=prune(services, keep))
     ),

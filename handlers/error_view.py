@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from gateway.port import NotFoundError, ReadError, UnavailableError
 from refunds.errors import (
+    AccountNotFoundError,
     EventNotFoundError,
     KeyReusedError,
     RequestNotFoundError,
@@ -21,6 +22,7 @@ from refunds.errors import (
 )
 from store.database import DatabaseUnavailableError
 
+_MISSING: Final = (AccountNotFoundError, RequestNotFoundError, EventNotFoundError, NotFoundError)
 _OURS_OR_STRIPES: Final = (DatabaseUnavailableError, ReadError)
 
 
@@ -66,7 +68,7 @@ def _type_of(
 def _code_of(error: SluiceError) -> str:
     if isinstance(error, WishError):
         return error.code
-    if isinstance(error, RequestNotFoundError | EventNotFoundError | NotFoundError):
+    if isinstance(error, _MISSING):
         return "resource_missing"
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -11,6 +11,8 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
     │   ├── KeyReusedError        … the idempotency key came with another body before
     │   ├── RequestOpenError      … the charge has an open request already
     │   └── UnsupportedChargeError … this kind of payment can't be refunded through Sluice yet
+    ├── AccountNotFoundError      nothing was ever recorded of this account
+    ├── UnknownTierError          the policy has no such risk tier
     ├── RequestNotFoundError      no refund request has this id
     ├── WrongStateError           the request's state does not allow this action
     ├── EventNotFoundError        the inbox holds no such event
@@ -19,6 +21,7 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
     └── WrongPlatformError        the database belongs to another platform account or livemode
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -90,6 +93,24 @@ class UnsupportedChargeError(WishError):
     """This kind of payment can't be refunded through Sluice yet."""
 
     code = "charge_type_unsupported"
+
+
+class AccountNotFoundError(SluiceError):
+    """Nothing was ever recorded of this connected account."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"nothing is known of the account {account}: it had no refund request")
+        self.account = account
+
+
+class UnknownTierError(SluiceError):
+    """The policy has no such risk tier."""
+
+    def __init__(self, tier: str, known: Iterable[str]) -> None:
+        names = ", ".join(sorted(known))
+        there = f"there are {names}, and none" if names else "it has none: add a section [risk.…]"
+        super().__init__(f"the policy has no risk tier {tier}; {there}")
+        self.tier = tier
 
 
 class RequestNotFoundError(SluiceError):

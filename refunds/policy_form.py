@@ -75,7 +75,9 @@ def read_policy(document: Mapping[str, object]) -> PolicyBook:
         tiers={
             name: _fields(("risk", name), written)
             for name, written in table(("risk",), document.get("risk", {})).items()
-            if named(("risk", name), name, TIER, "a risk tier is lower case, such as high")
+            if named(
+                ("risk", name), name, TIER, "a risk tier is lower case, such as high, and not none"
+            )
         },
         accounts={
             AccountId(name): _fields(("accounts", name), written)

@@ -21,7 +21,9 @@ AMOUNT_MAX_MINOR: Final = 999_999_999_999
 DURATION_MAX: Final = timedelta(days=365)
 PARTS_MAX: Final = 20
 ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}")
-TIER: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+NO_TIER: Final = "none"
+"""What a person says to take an account out of its tier; no tier may have this name."""
+TIER: Final = re.compile(rf"(?!{NO_TIER}$)[a-z][a-z0-9_-]{{0,39}}")
 _METHOD: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _CURRENCY: Final = re.compile(r"[a-z]{3}")
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([dhm])")

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "migrate": _Place("service", "Bring the database to the newest schema."),
     "refund": _Place("refund", "Ask for a refund of a payment."),
     "requests": _Place("requests", "List refund requests, show one, or act on one."),
+    "accounts": _Place("accounts", "Show how connected accounts stand; set a risk tier."),
     "status": _Place("status", "Show how the installation stands, and what needs somebody."),
     "events": _Place("events", "Look into the inbox of Stripe's events; requeue dead letters."),
     "policy": _Place("policy", "Show the policy that holds, or check a policy file."),

@@ -12,6 +12,7 @@ import structlog
 
 from handlers.chores import run_due_chore
 from handlers.inbox import process_due_events
+from handlers.policy_change import heed_policy_change
 from handlers.release import run_due_lane
 from handlers.services import Services
 from handlers.signals import work_due
@@ -50,6 +51,7 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self._stop = threading.Event()
         self._due = threading.Event()
+        self._next_beat = 0.0
         work_due.connect(self._wake)
         self._services = replace(services, stopping=self._stop.is_set)
 
@@ -63,6 +65,7 @@ class Worker:
 
     def run_once(self) -> int:
         """Work until nothing is due; return how many pieces were done."""
+        heed_policy_change(self._services)
         done = 0
         while not self._stop.is_set() and self._round():
             done += 1
@@ -76,13 +79,14 @@ class Worker:
             for number in range(THREADS)
         ]
         _log.info("worker.started", worker=self._services.worker, threads=THREADS)
+        # Before the first run: it must not judge by a deadline of the policy before.
+        while not self._stop.is_set() and not self._guarded(self._heed_policy):
+            self._keep_alive()
         scheduler.start()
         for thread in threads:
             thread.start()
-        next_beat = 0.0
         while not self._stop.is_set():
-            if monotonic_seconds() >= next_beat and self._guarded(self._beat):
-                next_beat = monotonic_seconds() + BEAT_SECONDS
+            self._keep_alive()
             if self._guarded(self._look):
                 self._due.set()
             self._stop.wait(POLL_SECONDS)
@@ -105,6 +109,16 @@ class Worker:
                 return busy
             busy = step(self._services) or busy
         return busy
+
+    def _heed_policy(self) -> bool:
+        heed_policy_change(self._services, self._keep_alive)
+        return True
+
+    def _keep_alive(self) -> bool:
+        """Give a sign of life when one is due; return whether work may go on."""
+        if monotonic_seconds() >= self._next_beat and self._guarded(self._beat):
+            self._next_beat = monotonic_seconds() + BEAT_SECONDS
+        return not self._stop.is_set()
 
     def _look(self) -> bool:
         with self._services.database.reading() as unit:

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from refunds.ids import AccountId
 from store.database import Unit
-from store.tables.accounts import AccountRisk
+from store.tables.rules import AccountRisk
 from store.upsert import insert_or_ignore
 
 

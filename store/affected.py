@@ -89,6 +89,22 @@ def waiting_on(
     return [RequestId(request) for request in unit.exec(statement)]
 
 
+def unsent_in(unit: Unit, lane: LaneId, after: RequestId | None, limit: int) -> list[RequestId]:
+    """Return up to `limit` requests of a lane, the oldest first and after `after`, of which
+    something waits or lies in review.
+    """
+    statement = (
+        select(RequestBucket.request_id)
+        .where(text(WAITING_ONLY), col(RequestBucket.lane) == lane)
+        .distinct()
+        .order_by(col(RequestBucket.request_id))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(col(RequestBucket.request_id) > after)
+    return [RequestId(request) for request in unit.exec(statement)]
+
+
 def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None:
     """Return a refund of the charge by another hand that still counts and was not known before
     `since`, when a request was made that did not count it.

@@ -81,6 +81,7 @@ KEY: Final = _Pattern(
     "key", r"[\x21-\x7e]{1,255}", "an idempotency key: 1 to 255 letters, digits and signs"
 )
 MINOR_UNITS: Final = _MinorUnits()
+TIER: Final = _Pattern("tier", r"[a-z][a-z0-9_-]{0,39}", "a risk tier (lower case, such as high)")
 NOTE: Final = _Note()
 
 

@@ -12,10 +12,12 @@ from rich.text import Text
 from gateway.port import NotFoundError, ReadError, UnavailableError
 from handlers.error_view import ErrorView, view_error, what_happened
 from refunds.errors import (
+    AccountNotFoundError,
     EventNotFoundError,
     PaymentNotFoundError,
     RequestNotFoundError,
     SluiceError,
+    UnknownTierError,
     WrongStateError,
 )
 from refunds.steps import Trouble
@@ -32,6 +34,8 @@ _NEXT: Final[tuple[tuple[type[SluiceError], str], ...]] = (
         PaymentNotFoundError,
         "Check the id, and that STRIPE_API_KEY is of the platform and mode that took the payment.",
     ),
+    (AccountNotFoundError, "See which there are: sluice accounts"),
+    (UnknownTierError, "See the policy that holds: sluice policy show"),
     (RequestNotFoundError, "See which there are: sluice requests"),
     (EventNotFoundError, "See which there are: sluice events list"),
     (NotFoundError, "Check the id, and that STRIPE_API_KEY is of the platform it belongs to."),

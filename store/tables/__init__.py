@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Final
 
 from store.tables import (
-    accounts,
     attempts,
     inbox,
     installation,
@@ -17,6 +16,7 @@ from store.tables import (
     observations,
     operations,
     requests,
+    rules,
 )
 from store.tables.base import ExtraDdl, metadata
 
@@ -25,7 +25,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     operations,
     installation,
     lanes,
-    accounts,
+    rules,
     requests,
     attempts,
     ledger,

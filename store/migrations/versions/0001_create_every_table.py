@@ -272,6 +272,18 @@ def upgrade() -> None:
         "ix_operator_action_subject", "operator_action", ["subject", "id"], unique=False
     )
     op.create_table(
+        "policy_version",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("adopted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_version")),
+    )
+    op.create_table(
         "purse",
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
@@ -617,6 +629,29 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("bucket IN ('requested', 'held', 'review') AND amount_minor > 0"),
         postgresql_where=sa.text("bucket IN ('requested', 'held', 'review') AND amount_minor > 0"),
+    )
+    op.create_table(
+        "review_escalation",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("review_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("nth", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["refund_request.id"], name=op.f("fk_review_escalation_request_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_review_escalation")),
+        sa.UniqueConstraint(
+            "request_id",
+            "review_since",
+            "nth",
+            name=op.f("uq_review_escalation_request_id_review_since_nth"),
+        ),
     )
     op.create_table(
         "waiver",

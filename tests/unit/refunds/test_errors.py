@@ -10,6 +10,7 @@ import pytest
 
 from refunds import errors
 from refunds.errors import (
+    AccountNotFoundError,
     CurrencyMismatchError,
     EventNotFoundError,
     IllegalMoveError,
@@ -21,6 +22,7 @@ from refunds.errors import (
     RequestNotFoundError,
     RequestOpenError,
     SluiceError,
+    UnknownTierError,
     UnsupportedChargeError,
     WishError,
     WrongPlatformError,
@@ -62,6 +64,16 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
             "that this one is additional if the buyer is owed both"
         ),
         {"open_request": "rr_first", "param": "additional", "code": "refund_request_open"},
+    ),
+    (
+        lambda: AccountNotFoundError("acct_x"),
+        "nothing is known of the account acct_x: it had no refund request",
+        {"account": "acct_x"},
+    ),
+    (
+        lambda: UnknownTierError("hihg", ["low", "high"]),
+        "the policy has no risk tier hihg; there are high, low, and none",
+        {"tier": "hihg"},
     ),
     (
         lambda: RequestNotFoundError("rr_x"),
@@ -145,3 +157,7 @@ def test_a_code_tells_one_wish_error_from_every_other() -> None:
     wishes = [kind for kind in own_errors() if issubclass(kind, WishError)]
     codes = [kind.code for kind in wishes if kind is not WishError]
     assert len(set(codes)) == len(codes) == 5
+
+
+def test_without_tiers_the_error_says_where_they_are_written() -> None:
+    assert str(UnknownTierError("high", [])).endswith(r"it has none: add a section [risk.…]")

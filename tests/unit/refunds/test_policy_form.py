@@ -103,6 +103,7 @@ MISTAKES = [
     ("risk = 3", "risk", "is a table"),
     ("risk = { high = 3 }", "risk.high", "is a table"),
     ("[risk.High]", "risk.High", "lower case"),
+    ("[risk.none]", "risk.none", "and not none"),
     ("[accounts.shop]", "accounts.shop", "acct_… id"),
     ("[default]\nhold_fro = '7d'", "default.hold_fro", "did you mean hold_for?"),
     ("[default]\nxyzzy = 1", "default.xyzzy", "there are order, starve_after, .*"),
