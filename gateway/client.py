@@ -18,7 +18,7 @@ from gateway.exchange import Answer, Call, Exchange, read_call
 from gateway.fields import MalformedAnswerError
 from gateway.listing import walk
 from gateway.payment import read_payment
-from gateway.port import RejectedReadError
+from gateway.port import ReadOnlyError, RejectedReadError
 from gateway.transport import API_VERSION, build_client, default_http_client, livemode_of
 from refunds.clock import utc_now
 from refunds.eta import Arrival
@@ -48,7 +48,8 @@ _TRANSFER: Final = re.compile(r"tr_[A-Za-z0-9_]+")
 class StripeGateway:
     """Fulfils `gateway.port.Gateway` over HTTP. Threads may share one.
 
-    `http_client` takes the place of the SDK's own transport, timeouts included.
+    `http_client` takes the place of the SDK's own transport, timeouts included. One that is
+    `read_only` refuses every call that would change something at Stripe.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class StripeGateway:
         *,
         api_base: str | None = None,
         http_client: stripe.HTTPClient | None = None,
+        read_only: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._livemode = livemode_of(api_key)
@@ -65,6 +67,7 @@ class StripeGateway:
         self._exchange = Exchange(
             build_client(api_key, api_base=api_base, http_client=self._http_client)
         )
+        self._read_only = read_only
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -198,8 +201,11 @@ class StripeGateway:
     def execute(self, call: StripeCall) -> StepOutcome:
         """Make one call that moves money and say what is known of it afterwards.
 
-        Raises `ValueError` for a call that can't be sent at all, before anything is.
+        Raises `ValueError` for a call that can't be sent at all, and `ReadOnlyError` where nothing
+        may be, before anything is.
         """
+        if self._read_only:
+            raise ReadOnlyError(f"a {call.kind} was to be sent in shadow mode; nothing was")
         read_at = self._clock()
         result = self._exchange.send(_post_of(call))
         match result:

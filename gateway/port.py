@@ -75,6 +75,10 @@ class ListingTooLongError(ReadError):
     """
 
 
+class ReadOnlyError(SluiceError):
+    """A call that moves money met a gateway that may only read: a defect of ours."""
+
+
 class Gateway(Protocol):
     """The only way to Stripe. Every read raises `ReadError`; `execute` never raises for what Stripe
     answers.

@@ -53,7 +53,7 @@ def assess(services: Services, wish: Wish, created: datetime | None = None) -> A
     """
     charge = read_charge(services, wish)
     with services.database.reading() as unit:
-        claimed = claimed_minor(unit, charge.charge)
+        claimed = claimed_minor(unit, charge.charge, services.mode)
         policy = policy_of(services, unit, charge.account)
     counted, amount = settle_amount(services, charge, wish, claimed)
     stop = _what_stops(services, counted, amount, claimed)
@@ -77,7 +77,7 @@ def assess_unread(services: Services, wish: Wish, created: datetime) -> Assessme
     """
     charge = read_charge(services, wish)
     with services.database.reading() as unit:
-        claimed = claimed_minor(unit, charge.charge)
+        claimed = claimed_minor(unit, charge.charge, services.mode)
         policy = policy_of(services, unit, charge.account)
     counted, amount = settle_amount(services, charge, wish, claimed)
     decision = _what_stops(services, counted, amount, claimed)

@@ -38,7 +38,7 @@ from store.requests import (
     get_request,
     record_evaluation,
 )
-from store.tables.requests import RefundRequest
+from store.tables.requests import Mode, RefundRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
         if not add_request(unit, row):
             return _replay(unit, wish, idempotency_key)
         _refuse_second(unit, row, wish)
-        assessment = under_lock(unit, assessment)
+        assessment = under_lock(unit, assessment, row.mode)
         record_first(unit, get_request(unit, request), assessment, services.clock())
     _log.info(
         "request.taken",
@@ -156,15 +156,16 @@ def fill(row: RefundRequest, assessment: Assessment) -> None:
 def _refuse_second(unit: Unit, row: RefundRequest, wish: Wish) -> None:
     """Under the charge's lock: a second open request needs the caller's word that both are owed."""
     assert row.charge_id is not None
-    others = [other for other in open_requests(unit, row.charge_id) if other.id != row.id]
+    rivals = open_requests(unit, row.charge_id, row.mode)
+    others = [other for other in rivals if other.id != row.id]
     if others and not wish.additional:
         raise RequestOpenError(row.charge_id, others[0].id)
 
 
-def under_lock(unit: Unit, assessment: Assessment) -> Assessment:
+def under_lock(unit: Unit, assessment: Assessment, mode: Mode) -> Assessment:
     """Return the assessment with the charge's capacity counted anew: two wishes may have raced."""
     charge = assessment.charge
-    claimed = claimed_minor(unit, charge.charge)
+    claimed = claimed_minor(unit, charge.charge, mode)
     stop = check_charge(
         with_known_refunds(unit, charge),
         Claim(amount=assessment.amount, other_open_minor=claimed),
@@ -193,7 +194,8 @@ def record_first(unit: Unit, row: RefundRequest, assessment: Assessment, now: da
     if target is not None:
         move(unit, row, Bucket.REQUESTED, target, row.amount_minor, because)
     if decision.outcome in (Outcome.RELEASE, Outcome.HOLD):
-        mark_due(unit, lane_of(AccountId(row.account) if row.account else None), now, "intake")
+        lane = lane_of(AccountId(row.account) if row.account else None)
+        mark_due(unit, lane, now, "intake", row.mode)
 
 
 _TARGETS: Final = {

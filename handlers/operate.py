@@ -136,7 +136,7 @@ def _check_room(unit: Unit, row: RefundRequest, amounts: Mapping[Bucket, int]) -
     charge = None if row.charge_id is None else load_charge(unit, row.charge_id)
     if charge is None:
         return
-    others_minor = claimed_minor(unit, charge.charge, RequestId(row.id))
+    others_minor = claimed_minor(unit, charge.charge, row.mode, RequestId(row.id))
     left_minor = with_known_refunds(unit, charge).remaining_minor - others_minor
     if sum(amounts.values()) > left_minor:
         left = Money(max(0, left_minor), charge.amount.currency)
@@ -219,7 +219,7 @@ def _move_all(
 
 def _due(unit: Unit, row: RefundRequest, now: datetime) -> None:
     assert row.lane is not None, "what has an amount has a lane"
-    mark_due(unit, LaneId(row.lane), now, "person")
+    mark_due(unit, LaneId(row.lane), now, "person", row.mode)
 
 
 def _sum(row: RefundRequest, amounts: Mapping[Bucket, int]) -> Money:

@@ -39,7 +39,8 @@ from store.ledger import Because, amounts_of, move, move_along
 from store.observations import standing_of
 from store.requests import lock_request, record_evaluation, use_person_waiver, waived_rules
 from store.tables.attempts import ReleaseAttempt
-from store.tables.requests import RefundRequest
+from store.tables.ledger import SHADOW_CAUSE
+from store.tables.requests import Mode, RefundRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +56,15 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pretended:
+    """Shadow mode: it would have been released, which is recorded, and that is the end of it."""
+
+    took: Mapping[PurseKey, int]
+    """As of a `Prepared`: the rest of the run has to do without it."""
+    cost: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotPrepared:
     """The request stays where it is, or went to review, with the verdict that was stored."""
 
@@ -64,8 +74,10 @@ class NotPrepared:
 
 def prepare(
     services: Services, ground: Ground, candidate: Candidate, charge: ChargeFacts, pool: Pool
-) -> Prepared | NotPrepared:
+) -> Prepared | Pretended | NotPrepared:
     """Commit one attempt, or the verdict that speaks against it.
+
+    A shadow request gets no attempt and keeps no money: only the verdict is committed.
 
     Locks, in everybody's order: charge, request, lane, purses. Raise `LeaseLostError` where the
     lane was taken over; nothing is written then.
@@ -116,6 +128,8 @@ def prepare(
             evaluation=evaluation,
             pool=exact,
         )
+        if request.mode is Mode.SHADOW:
+            return _pretend(unit, going, now)
         return _commit(unit, going, now)
 
 
@@ -133,6 +147,21 @@ class _Going:
     evaluation: Evaluation
     pool: Pool
     """As the locked purses show it."""
+
+
+def _pretend(unit: Unit, going: _Going, now: datetime) -> Pretended:
+    candidate, evaluation = going.candidate, going.evaluation
+    if candidate.by_person:
+        use_person_waiver(unit, going.request.id, now)
+    because = Because(
+        at=now,
+        cause=SHADOW_CAUSE,
+        why=f"Shadow mode: it would have been released. {evaluation.decision.why}",
+        need=evaluation.need,
+    )
+    move(unit, going.request, going.bucket, Bucket.CANCELED, going.amount.amount_minor, because)
+    _log.info("request.would_release", request=going.request.id, run=going.ground.run)
+    return Pretended(took=going.pool.takes_of(candidate), cost=candidate.platform_cost)
 
 
 def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
@@ -227,7 +256,9 @@ def _what_stops(
         with_known_refunds(unit, charge),
         Claim(
             amount=Money(amount_minor, charge.amount.currency),
-            other_open_minor=claimed_minor(unit, charge.charge, RequestId(request.id)),
+            other_open_minor=claimed_minor(
+                unit, charge.charge, request.mode, RequestId(request.id)
+            ),
         ),
         at_intake=False,
     )

@@ -8,12 +8,13 @@ from typing import Final
 
 from handlers.assess import Assessment, assess
 from handlers.services import Services
-from handlers.view import DecisionView, NeedView, RequestView
-from refunds.decision import Outcome
+from handlers.view import SHADOW_STEP, DecisionView, NeedView, RequestView
+from refunds.decision import Decision, Outcome
 from refunds.errors import RequestOpenError
 from refunds.lifecycle import Status
 from refunds.wish import Wish, check_wish
 from store.charges import open_requests
+from store.tables.requests import Mode
 
 _KEY: Final = "preview"
 """Stands for the idempotency key, which a preview has no use for."""
@@ -37,10 +38,16 @@ def preview(services: Services, wish: Wish) -> RequestView:
     assessment = assess(services, wish)
     charge = assessment.charge
     with services.database.reading() as unit:
-        others = open_requests(unit, charge.charge)
+        others = open_requests(unit, charge.charge, services.mode)
     if others and not wish.additional:
         raise RequestOpenError(charge.charge, others[0].id)
     return _view(services, wish, assessment, services.clock())
+
+
+def _next_steps(mode: Mode, decision: Decision) -> list[str]:
+    if mode is Mode.SHADOW and decision.outcome is Outcome.RELEASE:
+        return [SHADOW_STEP]
+    return list(decision.next_steps)
 
 
 def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime) -> RequestView:
@@ -76,7 +83,7 @@ def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime)
             why=decision.why,
             at=int(now.timestamp()),
         ),
-        next_steps=list(decision.next_steps),
+        next_steps=_next_steps(services.mode, decision),
         deadline=int((now + assessment.policy.hold_for).timestamp()),
         eta=None if eta is None else int(eta.at.timestamp()),
         eta_confidence=None if eta is None else eta.confidence,

@@ -17,7 +17,7 @@ from handlers.ground import Ground, read_ground
 from handlers.left_waiting import Progress, record_left
 from handlers.payments import read_changed_payments
 from handlers.policies import policy_of
-from handlers.prepare import NotPrepared, prepare
+from handlers.prepare import NotPrepared, Pretended, prepare
 from handlers.services import Services
 from refunds.blocks import check_account, without_balance
 from refunds.candidate import Candidate, in_turn
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 def run_due_lane(services: Services) -> bool:
     """Run the lane that has been due longest; return whether there was one."""
     with services.database.unit_of_work() as unit:
-        claim = claim_due_lane(unit, services.worker, services.clock())
+        claim = claim_due_lane(unit, services.worker, services.clock(), services.mode)
     if claim is None:
         return False
     log = _log.bind(lane=claim.lane, fence=claim.fence, cause=claim.cause)
@@ -95,10 +95,10 @@ def _run(services: Services, claim: LaneClaim) -> None:
         if denied:
             postpone_lane(unit, claim, _again(services, claim), failed=True)
             return
-        wake = next_wake(unit, claim.lane, services.clock())
+        wake = next_wake(unit, claim.lane, claim.mode, services.clock())
         finish_lane(unit, claim)
         if wake is not None:
-            mark_due(unit, claim.lane, wake, "retry")
+            mark_due(unit, claim.lane, wake, "retry", claim.mode)
 
 
 def _handle(
@@ -152,6 +152,8 @@ def _release(
         return result.evaluation
     progress.released.append(fresh)
     progress.pool = progress.pool.take(result.took, result.cost)
+    if isinstance(result, Pretended):
+        return None
     try:
         carried = carry_out(services, result.attempt, fence=0)
     except LeaseLostError:

@@ -24,7 +24,8 @@ from store.requests import (
     record_evaluation,
     use_person_waiver,
 )
-from store.tables.requests import RefundRequest
+from store.tables.ledger import SHADOW_CAUSE
+from store.tables.requests import Mode, RefundRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -87,12 +88,32 @@ def question_charge(
         if counted_at_intake(facts.created, request.created):
             continue
         use_person_waiver(unit, request.id, now)
+        if request.mode is Mode.SHADOW:
+            asked += _end_shadow(unit, request, decision, now=now, cause=cause)
+            continue
         if not send_to_review(unit, request, decision, now=now, cause=cause):
             if not _waits_for_a_person(unit, request):
                 continue
             record_decision(unit, request, decision, now=now, cause=cause)
         asked += 1
     return asked
+
+
+def _end_shadow(
+    unit: Unit, request: RefundRequest, decision: Decision, *, now: datetime, cause: str
+) -> bool:
+    """End a shadow request whose refund was made the platform's own way; return whether it waited.
+
+    Its story is over, and nobody is to be asked about it: there is nothing it could pay twice.
+    """
+    send_to_review(unit, request, decision, now=now, cause=cause)
+    amount_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
+    if not amount_minor:
+        return False
+    why = f"Shadow mode: a person would have been asked. {decision.why}"
+    because = Because(at=now, cause=SHADOW_CAUSE, why=why)
+    move(unit, request, Bucket.REVIEW, Bucket.CANCELED, amount_minor, because)
+    return True
 
 
 def _waits_for_a_person(unit: Unit, request: RefundRequest) -> bool:

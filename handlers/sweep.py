@@ -22,11 +22,11 @@ def sweep(services: Services, keep: Callable[[], None]) -> str:
         with services.database.unit_of_work() as unit:
             lanes = lanes_with_waiting(unit, after, PAGE)
             for lane in lanes:
-                mark_due(unit, lane, services.clock(), "sweep")
+                mark_due(unit, lane, services.clock(), "sweep", services.mode)
             if lanes:
                 announce_work(unit)
         count += len(lanes)
         if len(lanes) < PAGE:
-            return f"{count} lanes marked due"
+            return f"{count} {'lane' if count == 1 else 'lanes'} marked due"
         after = lanes[-1]
         keep()

@@ -44,7 +44,7 @@ def decide_due_request(services: Services) -> bool:
     if circuit.closed_until(services, None) is not None:
         return False
     with services.database.unit_of_work() as unit:
-        claimed = claim_undecided(unit, now, now + _DECIDE_LEASE)
+        claimed = claim_undecided(unit, now, now + _DECIDE_LEASE, services.mode)
         row = None if claimed is None else get_request(unit, claimed[0])
     if claimed is None or row is None:
         return False
@@ -84,14 +84,15 @@ def _decide(services: Services, request: RequestId, wish: Wish, assessment: Asse
         fill(row, assessment)
         unit.add(row)
         unit.flush()
-        others = [o for o in open_requests(unit, assessment.charge.charge) if o.id != row.id]
+        rivals = open_requests(unit, assessment.charge.charge, row.mode)
+        others = [other for other in rivals if other.id != row.id]
         if others and not wish.additional:
             why = f"{assessment.charge.charge} already has the open request {others[0].id}."
             stop = decide(Outcome.REJECT, Rule.REQUEST_OPEN, why)
             evaluation = replace(assessment.evaluation, decision=stop)
             assessment = replace(assessment, evaluation=evaluation)
         else:
-            assessment = under_lock(unit, assessment)
+            assessment = under_lock(unit, assessment, row.mode)
         record_first(unit, row, assessment, services.clock())
 
 

@@ -42,6 +42,7 @@ from store.lanes import mark_due
 from store.ledger import Because
 from store.requests import lock_request
 from store.tables.attempts import ReleaseAttempt
+from store.tables.requests import Mode
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +51,9 @@ def recover_due_attempt(services: Services) -> bool:
     """Look after the attempt that has been without an outcome longest; return whether one was
     due.
     """
+    if services.mode is not Mode.LIVE:
+        # Left from when this installation was live. Asking Stripe again would move money.
+        return False
     with services.database.unit_of_work() as unit:
         now = services.clock()
         claimed = claim_unsettled(unit, services.worker, now)

@@ -26,6 +26,9 @@ from store.tables.requests import EvaluationRow, Mode, RefundRequest
 _STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
 """In these a request waits for something, or for somebody."""
 
+SHADOW_STEP: Final = "Nothing to do: shadow mode records that it would be sent, and sends nothing."
+"""In the place of a release's own next step."""
+
 
 @with_config(use_attribute_docstrings=True, extra="forbid")
 class NeedView(TypedDict):
@@ -151,6 +154,8 @@ def _next_steps(row: RefundRequest, evaluation: Evaluation | None) -> list[str]:
     # A decision to release has no steps left once it was acted on; a rejection keeps its advice.
     if evaluation is None or row.status not in _STANDS_STILL:
         return []
+    if row.mode is Mode.SHADOW and evaluation.decision.outcome is Outcome.RELEASE:
+        return [SHADOW_STEP]
     return list(evaluation.decision.next_steps)
 
 

@@ -12,6 +12,9 @@ from refunds.ids import AttemptId, ChargeId, RefundId, RequestId, RunId
 from refunds.lifecycle import LEGAL, OPEN, WAITING, Bucket, Status, status_of
 from refunds.money import Currency
 
+_WITH_STRIPE: Final = frozenset({Bucket.RELEASING, Bucket.REVERSED, Bucket.SUBMITTED})
+"""An amount that Stripe was asked to move has been in one of these."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -34,6 +37,8 @@ class RequestBooks:
     status: Status
     projection: Mapping[Bucket, int]
     entries: tuple[Entry, ...]
+    shadow: bool = False
+    """Decided only: it claims nothing of its charge, and is never sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +151,7 @@ def check_charge_not_exceeded(books: Books) -> Iterator[str]:
     ours: dict[ChargeId, int] = defaultdict(int)
     waiting: dict[ChargeId, int] = defaultdict(int)
     for request in books.requests:
-        if request.charge is not None:
+        if request.charge is not None and not request.shadow:
             ours[request.charge] += _sum(request.projection, OPEN)
             waiting[request.charge] += _sum(request.projection, WAITING)
     for refund in books.refunds:
@@ -180,6 +185,14 @@ def check_run_within_spendable(books: Books) -> Iterator[str]:
             )
 
 
+def check_shadow_moves_no_money(books: Books) -> Iterator[str]:
+    """What is decided in shadow mode is never sent."""
+    for request in books.requests:
+        for entry in request.entries:
+            if request.shadow and entry.target in _WITH_STRIPE:
+                yield f"{request.request}: a shadow request went to {entry.target}"
+
+
 Check = Callable[[Books], Iterator[str]]
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -190,6 +203,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_charge_not_exceeded,
     check_every_refund_explained,
     check_run_within_spendable,
+    check_shadow_moves_no_money,
 )
 
 

@@ -8,7 +8,6 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from gateway.client import StripeGateway
 from gateway.port import UnavailableError
@@ -22,9 +21,6 @@ from store.database import Database
 from store.installation import pin_platform, pinned_platform
 from store.schema import current_heads_match
 from store.tables.requests import Mode
-
-MODE: Final = Mode.LIVE
-"""Requests made here may move money."""
 
 
 class NotMigratedError(SluiceError):
@@ -65,7 +61,7 @@ def open_services(
     policies = load_policy(settings.sluice_policy_file).book
     with (
         open_database(settings) as database,
-        StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
+        _gateway(settings) as gateway,
     ):
         try:
             platform = gateway.read_platform()
@@ -81,7 +77,7 @@ def open_services(
             gateway=gateway,
             worker=worker or worker_name(),
             policies=policies,
-            mode=MODE,
+            mode=settings.sluice_mode,
             stopping=stopping,
         )
 
@@ -96,15 +92,23 @@ def open_desk(settings: Settings) -> Iterator[Services]:
     policies = load_policy(settings.sluice_policy_file).book
     with (
         open_database(settings) as database,
-        StripeGateway(settings.require_api_key(), api_base=settings.stripe_api_base) as gateway,
+        _gateway(settings) as gateway,
     ):
         yield Services(
             database=database,
             gateway=gateway,
             worker=worker_name(),
             policies=policies,
-            mode=MODE,
+            mode=settings.sluice_mode,
         )
+
+
+def _gateway(settings: Settings) -> StripeGateway:
+    return StripeGateway(
+        settings.require_api_key(),
+        api_base=settings.stripe_api_base,
+        read_only=settings.sluice_mode is not Mode.LIVE,
+    )
 
 
 def _pinned(database: Database) -> bool:

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from refunds.errors import SluiceError
+from store.tables.requests import Mode
 
 _WHERE: Final = "in the environment or in the file .env of the working directory"
 
@@ -44,10 +45,19 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of a SQLite file or PostgreSQL."""
     sluice_policy_file: Path | None = None
     """TOML policy; the built-in one without it."""
+    sluice_mode: Mode = Mode.LIVE
+    """Whether money may move; in shadow mode all is decided and recorded, and nothing sent."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     web_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     """Web processes."""
+
+    @field_validator("sluice_mode", mode="before")
+    @classmethod
+    def _check_mode(cls, value: object) -> object:
+        if isinstance(value, str) and value not in set(Mode):
+            raise ValueError("is neither live nor shadow")
+        return value
 
     @field_validator("stripe_webhook_secrets", mode="before")
     @classmethod

@@ -122,7 +122,7 @@ class Worker:
 
     def _look(self) -> bool:
         with self._services.database.reading() as unit:
-            return anything_due(unit, self._services.clock())
+            return anything_due(unit, self._services.clock(), self._services.mode)
 
     def _beat(self) -> bool:
         with self._services.database.unit_of_work() as unit:

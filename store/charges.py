@@ -20,6 +20,7 @@ from store.tables.requests import (
     MOVING_ONLY,
     WAITING_ONLY,
     Charge,
+    Mode,
     RefundRequest,
     RequestBucket,
 )
@@ -50,8 +51,13 @@ def load_charge(unit: Unit, charge: ChargeId | str) -> ChargeFacts | None:
     return None if row is None else facts_of(row)
 
 
-def open_requests(unit: Unit, charge: ChargeId | str) -> list[RefundRequest]:
-    """Return the requests of a charge that still have money without a refund, oldest first."""
+def open_requests(
+    unit: Unit, charge: ChargeId | str, mode: Mode | None = None
+) -> list[RefundRequest]:
+    """Return the requests of a charge that still have money without a refund, oldest first.
+
+    `mode` narrows them to one: a shadow request is in no live one's way.
+    """
     statement = (
         select(RefundRequest)
         .where(col(RefundRequest.charge_id) == charge)
@@ -63,11 +69,16 @@ def open_requests(unit: Unit, charge: ChargeId | str) -> list[RefundRequest]:
         )
         .order_by(col(RefundRequest.id))
     )
+    if mode is not None:
+        statement = statement.where(col(RefundRequest.mode) == mode)
     return list(unit.exec(statement))
 
 
-def claimed_minor(unit: Unit, charge: ChargeId | str, besides: RequestId | None = None) -> int:
-    """Return what open requests claim of a charge and have not sent yet, `besides` aside.
+def claimed_minor(
+    unit: Unit, charge: ChargeId | str, mode: Mode, besides: RequestId | None = None
+) -> int:
+    """Return what open requests of one mode claim of a charge and have not sent yet, `besides`
+    aside.
 
     What is being released stands in `with_known_refunds`. A refund that waits for its buyer
     (requires_action) is counted by Stripe already.
@@ -79,8 +90,9 @@ def claimed_minor(unit: Unit, charge: ChargeId | str, besides: RequestId | None 
     )
     if besides is not None:
         waiting = waiting.where(col(Refund.request_id) != besides)
-    unsent = OPEN - {Bucket.RELEASING}
-    return _in_buckets(unit, charge, unsent, besides) - int(unit.exec(waiting).one())
+    unsent_minor = _in_buckets(unit, charge, OPEN - {Bucket.RELEASING}, mode, besides)
+    # Nothing of a shadow request is ever at Stripe.
+    return unsent_minor - (int(unit.exec(waiting).one()) if mode is Mode.LIVE else 0)
 
 
 def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
@@ -94,18 +106,22 @@ def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
         .where(col(Refund.charge_id) == facts.charge)
         .where(col(Refund.status).not_in(NOT_LIVE))
     )
-    releasing_minor = _in_buckets(unit, facts.charge, frozenset({Bucket.RELEASING}), None)
+    releasing_minor = _in_buckets(unit, facts.charge, frozenset({Bucket.RELEASING}), Mode.LIVE)
     ours_minor = int(unit.exec(known).one()) + releasing_minor
     return replace(facts, refunded_minor=max(facts.refunded_minor, ours_minor))
 
 
 def _in_buckets(
-    unit: Unit, charge: ChargeId | str, buckets: Set[Bucket], besides: RequestId | None
+    unit: Unit,
+    charge: ChargeId | str,
+    buckets: Set[Bucket],
+    mode: Mode,
+    besides: RequestId | None = None,
 ) -> int:
     statement = (
         select(func.coalesce(func.sum(RequestBucket.amount_minor), 0))
         .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
-        .where(col(RefundRequest.charge_id) == charge)
+        .where(col(RefundRequest.charge_id) == charge, col(RefundRequest.mode) == mode)
         .where(col(RequestBucket.bucket).in_(buckets))
     )
     if besides is not None:

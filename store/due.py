@@ -5,7 +5,7 @@ It may not claim anything.
 
 from datetime import datetime
 
-from sqlalchemy import exists, or_, select, text
+from sqlalchemy import ColumnElement, exists, or_, select, text
 from sqlmodel import col
 
 from store.database import Unit
@@ -13,21 +13,31 @@ from store.tables.attempts import PREPARED_ONLY, ReleaseAttempt
 from store.tables.inbox import PENDING_ONLY, InboxEvent
 from store.tables.installation import Chore
 from store.tables.lanes import Lane
-from store.tables.requests import RefundRequest
+from store.tables.requests import Mode, RefundRequest
 
 
-def anything_due(unit: Unit, now: datetime) -> bool:
-    """Return whether an event, a lane, an attempt, a wish or a chore is due; one round trip."""
+def anything_due(unit: Unit, now: datetime, mode: Mode = Mode.LIVE) -> bool:
+    """Return whether an event, a lane, an attempt, a wish or a chore is due for workers of this
+    mode; one round trip.
+    """
     lane_free = or_(col(Lane.lease_expires_at).is_(None), col(Lane.lease_expires_at) < now)
-    questions = (
+    questions: tuple[ColumnElement[bool], ...] = (
         exists().where(text(PENDING_ONLY), col(InboxEvent.next_attempt_at) <= now),
         exists().where(
-            col(Lane.release_due_at).is_not(None), col(Lane.release_due_at) <= now, lane_free
+            col(Lane.mode) == mode,
+            col(Lane.release_due_at).is_not(None),
+            col(Lane.release_due_at) <= now,
+            lane_free,
         ),
-        exists().where(text(PREPARED_ONLY), col(ReleaseAttempt.next_try_at) <= now),
         exists().where(
-            col(RefundRequest.decide_after).is_not(None), col(RefundRequest.decide_after) <= now
+            col(RefundRequest.mode) == mode,
+            col(RefundRequest.decide_after).is_not(None),
+            col(RefundRequest.decide_after) <= now,
         ),
         exists().where(col(Chore.due_at).is_not(None), col(Chore.due_at) <= now),
     )
+    if mode is Mode.LIVE:
+        # Only live requests have attempts, and nobody else may call Stripe for one.
+        unsettled = exists().where(text(PREPARED_ONLY), col(ReleaseAttempt.next_try_at) <= now)
+        questions = (*questions, unsettled)
     return bool(unit.connection().execute(select(or_(*questions))).scalar_one())

@@ -15,7 +15,7 @@ from refunds.ids import LaneId
 from refunds.retry import CLOSED_CIRCUIT, Circuit
 from store.database import Unit
 from store.tables.lanes import CircuitRow, Lane
-from store.tables.requests import WAITING_ONLY, RequestBucket
+from store.tables.requests import WAITING_ONLY, Mode, RequestBucket
 from store.upsert import insert_or_ignore
 
 LANE_LEASE: Final = timedelta(seconds=10)
@@ -28,6 +28,7 @@ class LaneClaim:
     """A worker's time-limited, fenced right to one lane."""
 
     lane: LaneId
+    mode: Mode
     worker: str
     fence: int
     due_count: int
@@ -35,9 +36,12 @@ class LaneClaim:
     cause: str
 
 
-def mark_due(unit: Unit, lane: LaneId, at: datetime, cause: str) -> None:
-    """Let a run start at `at`, or earlier where it was due earlier; a burst becomes one run."""
-    insert_or_ignore(unit, Lane, id=lane, due_count=0, fence=0, failures=0)
+def mark_due(unit: Unit, lane: LaneId, at: datetime, cause: str, mode: Mode = Mode.LIVE) -> None:
+    """Let a run start at `at`, or earlier where it was due earlier; a burst becomes one run.
+
+    News is for requests of both modes; `mode` is the one whose lane is made if it isn't there.
+    """
+    insert_or_ignore(unit, Lane, id=lane, mode=mode, due_count=0, fence=0, failures=0)
     earlier = func.coalesce(col(Lane.release_due_at), at)
     statement = (
         update(Lane)
@@ -54,10 +58,13 @@ def mark_due(unit: Unit, lane: LaneId, at: datetime, cause: str) -> None:
     unit.exec(statement)
 
 
-def claim_due_lane(unit: Unit, worker: str, now: datetime) -> LaneClaim | None:
+def claim_due_lane(
+    unit: Unit, worker: str, now: datetime, mode: Mode = Mode.LIVE
+) -> LaneClaim | None:
     """Take the lane that has been due longest and that nobody works on, for `LANE_LEASE`."""
     due = (
         select(Lane)
+        .where(col(Lane.mode) == mode)
         .where(col(Lane.release_due_at).is_not(None), col(Lane.release_due_at) <= now)
         .where(or_(col(Lane.lease_expires_at).is_(None), col(Lane.lease_expires_at) < now))
         .order_by(col(Lane.release_due_at), col(Lane.id))
@@ -76,6 +83,7 @@ def claim_due_lane(unit: Unit, worker: str, now: datetime) -> LaneClaim | None:
     unit.add(lane)
     return LaneClaim(
         lane=LaneId(lane.id),
+        mode=lane.mode,
         worker=worker,
         fence=lane.fence,
         due_count=lane.due_count,
@@ -160,7 +168,8 @@ def open_circuits(unit: Unit, now: datetime) -> list[CircuitRow]:
 def _held(unit: Unit, claim: LaneClaim) -> Lane:
     statement = (
         select(Lane)
-        .where(col(Lane.id) == claim.lane, col(Lane.fence) == claim.fence)
+        .where(col(Lane.id) == claim.lane, col(Lane.mode) == claim.mode)
+        .where(col(Lane.fence) == claim.fence)
         .with_for_update()
         .execution_options(populate_existing=True)
     )

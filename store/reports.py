@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from refunds.facts import NOT_LIVE, RefundStatus
@@ -26,7 +26,7 @@ from store.database import Unit
 from store.tables.attempts import ReleaseAttempt, ReleaseRun, Reservation
 from store.tables.ledger import LedgerEntry
 from store.tables.observations import Refund
-from store.tables.requests import Charge, RefundRequest, RequestBucket
+from store.tables.requests import SHADOW_ONLY, Charge, Mode, RefundRequest, RequestBucket
 
 BATCH: Final = 200
 """Charges, or runs, whose books are in memory at once."""
@@ -45,19 +45,25 @@ def load_books(unit: Unit, batch: int = BATCH) -> Iterator[Books]:
     yield from _runs(unit, batch)
 
 
-def counts_by_status(unit: Unit) -> dict[Status, int]:
-    """Return how many requests have which status; every status is there."""
+def counts_by_status(unit: Unit, mode: Mode = Mode.LIVE) -> dict[Status, int]:
+    """Return how many requests of a mode have which status; every status is there."""
     statement = select(RefundRequest.status, func.count()).group_by(col(RefundRequest.status))
-    counted = {status: int(count) for status, count in unit.exec(statement)}
-    return {status: counted.get(status, 0) for status in Status}
+    in_all = {status: int(count) for status, count in unit.exec(statement)}
+    # Each from an index of its own: asking for live ones alone would read every row.
+    pretended = statement.where(text(SHADOW_ONLY))
+    in_shadow = {status: int(count) for status, count in unit.exec(pretended)}
+    if mode is Mode.SHADOW:
+        return {status: in_shadow.get(status, 0) for status in Status}
+    return {status: in_all.get(status, 0) - in_shadow.get(status, 0) for status in Status}
 
 
-def held_sums(unit: Unit) -> list[Money]:
-    """Return what is on hold, one sum per currency, in order of the currency's code."""
+def held_sums(unit: Unit, mode: Mode = Mode.LIVE) -> list[Money]:
+    """Return what is on hold in a mode, one sum per currency, in order of the currency's code."""
     statement = (
         select(RefundRequest.currency, func.sum(RequestBucket.amount_minor))
         .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
         .where(col(RequestBucket.bucket) == Bucket.HELD, col(RequestBucket.amount_minor) > 0)
+        .where(col(RefundRequest.mode) == mode)
         .group_by(col(RefundRequest.currency))
         .order_by(col(RefundRequest.currency))
     )
@@ -144,6 +150,7 @@ def _request_books(unit: Unit, requests: Sequence[RefundRequest]) -> tuple[Reque
             status=request.status,
             projection=projections[request.id],
             entries=tuple(entries[request.id]),
+            shadow=request.mode is Mode.SHADOW,
         )
         for request in requests
     )

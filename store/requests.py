@@ -140,24 +140,28 @@ def waiting_in(unit: Unit, lane: LaneId, mode: Mode, now: datetime) -> list[Wait
     ]
 
 
-def next_wake(unit: Unit, lane: LaneId, now: datetime) -> datetime | None:
-    """Return when the lane's next postponed request may be taken again."""
+def next_wake(unit: Unit, lane: LaneId, mode: Mode, now: datetime) -> datetime | None:
+    """Return when the lane's next postponed request of this mode may be taken again."""
     statement = (
         select(RefundRequest.not_before)
         .join(RequestBucket, col(RefundRequest.id) == col(RequestBucket.request_id))
         .where(text(WAITING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
-        .where(col(RequestBucket.lane) == lane, col(RefundRequest.not_before) > now)
+        .where(col(RequestBucket.lane) == lane, col(RefundRequest.mode) == mode)
+        .where(col(RefundRequest.not_before) > now)
         .order_by(col(RefundRequest.not_before))
         .limit(1)
     )
     return unit.exec(statement).one_or_none()
 
 
-def claim_undecided(unit: Unit, now: datetime, retry_at: datetime) -> tuple[RequestId, int] | None:
+def claim_undecided(
+    unit: Unit, now: datetime, retry_at: datetime, mode: Mode = Mode.LIVE
+) -> tuple[RequestId, int] | None:
     """Take one request that Stripe could not be asked about yet; it is due again at `retry_at`."""
     statement = (
         select(RefundRequest)
         .where(text(UNDECIDED_ONLY), col(RefundRequest.decide_after) <= now)
+        .where(col(RefundRequest.mode) == mode)
         .order_by(col(RefundRequest.decide_after))
         .limit(1)
         .with_for_update(skip_locked=True)

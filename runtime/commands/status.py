@@ -15,8 +15,10 @@ from refunds.clock import utc_now
 from refunds.facts import PlatformFacts
 from refunds.lifecycle import Status
 from refunds.money import Money
-from runtime.bootstrap import MODE, open_database
+from refunds.shadow import summarise
+from runtime.bootstrap import open_database
 from runtime.commands.arguments import json_option
+from runtime.commands.shadow import show_shadow
 from runtime.display import coloured, facts, moment, money, print_json, span, stdout, table
 from runtime.health import WORKER_SILENT_AFTER
 from runtime.settings import load_settings
@@ -26,13 +28,20 @@ from store.inbox import InboxCounts, counts
 from store.installation import pinned_platform
 from store.lanes import open_circuits
 from store.reports import counts_by_status, held_sums
+from store.shadow import shadow_requests
 from store.tables.inbox import InboxState
 from store.tables.installation import Chore
 from store.tables.lanes import CircuitRow
+from store.tables.requests import Mode
 from store.workers import live_workers
 
 LAG_WORTH_A_LOOK: Final = timedelta(minutes=1)
 """An event that waits longer than this means that the workers are away or can't keep up."""
+
+_MODES: Final[Mapping[Mode, str]] = {
+    Mode.LIVE: "live",
+    Mode.SHADOW: "shadow: nothing is sent; see sluice status --shadow",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,7 @@ class _Picture:
     """The installation at one moment."""
 
     at: datetime
+    mode: Mode
     platform: PlatformFacts | None
     inbox: InboxCounts
     workers: int
@@ -75,15 +85,26 @@ class _Picture:
 
 
 @click.command()
+@click.option(
+    "--shadow", is_flag=True, help="Report what shadow mode would have released, held and covered."
+)
 @json_option
-def status(*, as_json: bool) -> None:
+def status(*, shadow: bool, as_json: bool) -> None:
     """Show how the installation stands, and what needs somebody.
 
     Exits with 1 if something is wrong: no worker alive, dead letters, an inbox that lags, Stripe
     not reachable. Requests in review wait for a person, which is no fault.
+
+    \b
+      sluice status              is everything well?
+      sluice status --shadow     after a while with SLUICE_MODE=shadow: what would have happened?
     """
-    with open_database(load_settings()) as database, database.reading() as unit:
-        picture = _look(unit, utc_now())
+    settings = load_settings()
+    with open_database(settings) as database, database.reading() as unit:
+        if shadow:
+            show_shadow(summarise(shadow_requests(unit)), as_json=as_json)
+            return
+        picture = _look(unit, settings.sluice_mode, utc_now())
     problems = picture.problems()
     if as_json:
         print_json(_object(picture, problems))
@@ -92,15 +113,16 @@ def status(*, as_json: bool) -> None:
     click.get_current_context().exit(1 if problems else 0)
 
 
-def _look(unit: Unit, now: datetime) -> _Picture:
+def _look(unit: Unit, mode: Mode, now: datetime) -> _Picture:
     return _Picture(
         at=now,
+        mode=mode,
         platform=pinned_platform(unit),
         inbox=counts(unit),
         workers=live_workers(unit, now, within=WORKER_SILENT_AFTER),
         chores=list_chores(unit),
-        held=held_sums(unit),
-        requests=counts_by_status(unit),
+        held=held_sums(unit, mode),
+        requests=counts_by_status(unit, mode),
         circuits=open_circuits(unit, now),
     )
 
@@ -109,7 +131,7 @@ def _object(picture: _Picture, problems: list[str]) -> dict[str, object]:
     platform = picture.platform
     return {
         "object": "status",
-        "mode": MODE,
+        "mode": picture.mode,
         "platform": None
         if platform is None
         else {"account": platform.account, "livemode": platform.livemode},
@@ -153,7 +175,7 @@ def _print(picture: _Picture, problems: list[str]) -> None:
         facts(
             "Sluice",
             [
-                ("mode", MODE),
+                ("mode", _MODES[picture.mode]),
                 ("platform", whose),
                 ("workers alive", picture.workers),
                 ("events waiting", f"{inbox.by_state[InboxState.PENDING]}{lag}"),

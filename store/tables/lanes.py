@@ -9,18 +9,23 @@ from typing import Final
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from store.tables.base import Row, integer_column, text_column, utc_column
+from store.tables.base import Row, enum_column, integer_column, text_column, utc_column
+from store.tables.requests import Mode
 
 DUE_ONLY: Final = "release_due_at IS NOT NULL"
 
 
 class Lane(Row, table=True):
-    """The requests that wait for one balance: a connected account's, or the platform's own."""
+    """The requests of one mode that wait for one balance, an account's or the platform's own.
+
+    A row for each mode: the end of a shadow run must not clear what is due for a live worker.
+    """
 
     __tablename__ = "lane"
     __table_args__ = (
         Index(
             "ix_lane_due",
+            "mode",
             "release_due_at",
             "id",
             sqlite_where=text(DUE_ONLY),
@@ -29,6 +34,7 @@ class Lane(Row, table=True):
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))
+    mode: Mode = Field(sa_column=enum_column(Mode, primary_key=True))
     release_due_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
     due_count: int = Field(default=0, sa_column=integer_column())
     """Grows each time it is marked due: a run that ends clears only the marks it began with."""

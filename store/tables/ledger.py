@@ -77,6 +77,9 @@ class ExposureEntry(Row, table=True):
     why: str = Field(sa_column=text_column())
 
 
+SHADOW_CAUSE: Final = "shadow"
+"""The cause of entries that end a shadow request where a live one would have gone on."""
+
 APPEND_ONLY: Final = ("ledger_entry", "exposure_entry")
 
 

@@ -44,6 +44,8 @@ MOVING_ONLY: Final = (
 )
 """Money whose place Stripe may still change."""
 UNDECIDED_ONLY: Final = "decide_after IS NOT NULL"
+SHADOW_ONLY: Final = "mode = 'shadow'"
+"""Few installations have any for long: without an index of them a report would read all others."""
 
 
 class Charge(Row, table=True):
@@ -98,6 +100,12 @@ class RefundRequest(Row, table=True):
             "decide_after",
             sqlite_where=text(UNDECIDED_ONLY),
             postgresql_where=text(UNDECIDED_ONLY),
+        ),
+        Index(
+            "ix_refund_request_shadow",
+            "id",
+            sqlite_where=text(SHADOW_ONLY),
+            postgresql_where=text(SHADOW_ONLY),
         ),
     )
 

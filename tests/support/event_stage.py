@@ -31,7 +31,7 @@ from store.ledger import amounts_of, entries_of
 from store.requests import get_request, latest_evaluation
 from store.tables.inbox import InboxEvent
 from store.tables.lanes import Lane
-from store.tables.requests import RefundRequest
+from store.tables.requests import Mode, RefundRequest
 from tests.support.inbox import build_delivery
 
 KEY = "sk_test_" + "stage0123456789"
@@ -249,7 +249,7 @@ class EventStage:
     def due(self, account: AccountId | None) -> str | None:
         """Why the account's lane is due; `None` if it isn't."""
         with self.database.reading() as unit:
-            lane = unit.get(Lane, lane_of(account))
+            lane = unit.get(Lane, (lane_of(account), Mode.LIVE))
             return None if lane is None or lane.release_due_at is None else lane.due_cause
 
     def _delivery(self, letter: Letter) -> Delivery:

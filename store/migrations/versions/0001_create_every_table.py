@@ -234,6 +234,11 @@ def upgrade() -> None:
     op.create_table(
         "lane",
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column(
+            "mode",
+            sa.Enum("live", "shadow", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
         sa.Column("release_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_count", sa.Integer(), nullable=False),
         sa.Column("due_cause", sa.Text(), nullable=True),
@@ -241,12 +246,12 @@ def upgrade() -> None:
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_lane")),
+        sa.PrimaryKeyConstraint("id", "mode", name=op.f("pk_lane")),
     )
     op.create_index(
         "ix_lane_due",
         "lane",
-        ["release_due_at", "id"],
+        ["mode", "release_due_at", "id"],
         unique=False,
         sqlite_where=sa.text("release_due_at IS NOT NULL"),
         postgresql_where=sa.text("release_due_at IS NOT NULL"),
@@ -418,6 +423,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_refund_request_account", "refund_request", ["account", "id"], unique=False)
     op.create_index("ix_refund_request_charge_id", "refund_request", ["charge_id"], unique=False)
+    op.create_index(
+        "ix_refund_request_shadow",
+        "refund_request",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("mode = 'shadow'"),
+        postgresql_where=sa.text("mode = 'shadow'"),
+    )
     op.create_index("ix_refund_request_status", "refund_request", ["status", "id"], unique=False)
     op.create_index(
         "ix_refund_request_undecided",

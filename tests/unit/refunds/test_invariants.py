@@ -27,6 +27,7 @@ from refunds.invariants import (
     check_one_refund_per_attempt,
     check_projection_equals_ledger,
     check_run_within_spendable,
+    check_shadow_moves_no_money,
     violations,
 )
 from refunds.lifecycle import LEGAL, Bucket, Status, status_of
@@ -88,6 +89,9 @@ def one_charge(amount_minor: int) -> tuple[ChargeBooks, ...]:
 SENT_PATH = "opened requested held releasing submitted succeeded"
 SENT = request_along(SENT_PATH, 6_000)
 HELD = request_along("opened requested held", 4_000, OTHER_REQUEST)
+PUT_BACK = request_along("opened requested held releasing held", 4_000, OTHER_REQUEST)
+SHADOW = replace(request_along("opened requested held", 6_000, RequestId("rr_x")), shadow=True)
+PRETENDED = request_along("opened requested canceled", 6_000, RequestId("rr_y"))
 GOOD = Books(
     requests=(SENT, HELD),
     refunds=(refund(),),
@@ -179,6 +183,10 @@ IN_ORDER = {
             refund("re_2", 1, attempt=None, observed=True),
             refund("re_3", 1, attempt=None, observed=True),
         ),
+    ),
+    "a shadow request beside what is sent, of the same money": replace(
+        GOOD,
+        requests=(*GOOD.requests, SHADOW, replace(PRETENDED, shadow=True)),
     ),
     "a run that found less than nothing and released nothing": replace(
         GOOD, runs=run(spendable=-500, released=0)
@@ -312,6 +320,11 @@ BROKEN = {
         check=check_run_within_spendable,
         says="run_1: released 6000 of 5999 spendable (usd)",
     ),
+    "a shadow request that was sent": Broken(
+        books=replace(GOOD, requests=(SENT, replace(PUT_BACK, shadow=True))),
+        check=check_shadow_moves_no_money,
+        says="rr_other: a shadow request went to releasing",
+    ),
     "a run that released though less than nothing was there": Broken(
         books=replace(GOOD, runs=run(spendable=-500, released=1)),
         check=check_run_within_spendable,
@@ -360,7 +373,7 @@ def test_charges_are_counted_apart() -> None:
 
 
 def test_every_check_is_in_the_list_and_has_a_break_that_shows_it() -> None:
-    assert len(CHECKS) == len(set(CHECKS)) == 7
+    assert len(CHECKS) == len(set(CHECKS)) == 8
     assert {case.check for case in BROKEN.values()} == set(CHECKS)
 
 

@@ -57,6 +57,7 @@ def test_empty_secrets_are_no_secrets(monkeypatch: pytest.MonkeyPatch, empty: st
         ("STRIPE_WEBHOOK_SECRETS", "whsec_good,hunter2", "STRIPE_WEBHOOK_SECRETS: number 2"),
         ("STRIPE_WEBHOOK_SECRETS", "whsec_", "number 1"),
         ("STRIPE_API_KEY", "pk_test_hunter2", "STRIPE_API_KEY: is not a secret"),
+        ("SLUICE_MODE", "hunter2", "SLUICE_MODE"),
         ("PORT", "hunter2", "PORT"),
         ("PORT", "70000", "PORT"),
         ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY"),

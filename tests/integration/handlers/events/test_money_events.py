@@ -9,6 +9,7 @@ from refunds.lifecycle import Status
 from store.lanes import lanes_with_waiting
 from store.tables.inbox import InboxState
 from store.tables.lanes import Lane
+from store.tables.requests import Mode
 from tests.support.event_stage import EventStage
 
 
@@ -53,7 +54,7 @@ def test_money_nobody_waits_for_makes_no_lane(stage: EventStage) -> None:
     stage.work()
     assert stage.event(event).state is InboxState.IGNORED
     with stage.database.reading() as unit:
-        assert unit.get(Lane, account) is None
+        assert unit.get(Lane, (account, Mode.LIVE)) is None
 
 
 def test_the_platforms_money_wakes_its_own_lane_and_who_waits_for_it(stage: EventStage) -> None:
