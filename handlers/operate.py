@@ -25,6 +25,7 @@ from store.installation import record_action
 from store.lanes import mark_due
 from store.ledger import Because, amounts_of, move
 from store.observations import refunds_of_request
+from store.outbox import tell_of_bucket
 from store.requests import add_waiver, get_request, latest_evaluation, lock_request, waived_rules
 from store.tables.requests import RefundRequest
 
@@ -181,6 +182,8 @@ def _cancel(
         row.decide_after = None
         row.status = Status.CANCELED
         unit.add(row)
+        why = f"Canceled by {order.actor}: {order.note}"
+        tell_of_bucket(unit, row, Bucket.CANCELED, at=order.at, why=why)
         return
     _move_all(unit, row, amounts, Bucket.CANCELED, "Canceled", order)
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.port import Gateway
+from handlers.signals import announce_told
+from handlers.view import view_request
 from refunds.clock import utc_now
 from refunds.policy import DEFAULT_BOOK, PolicyBook
-from store.database import Database
+from store.database import Database, Telling
 from store.tables.requests import Mode
 
 
@@ -30,3 +32,8 @@ class Services:
     """A fraction in [0, 1) that spreads retries."""
     stopping: Callable[[], bool] = lambda: False
     """Whether the process was asked to end: long work then stops between two steps."""
+
+    def __post_init__(self) -> None:
+        # Here and not where a database is opened: whoever moves money has services, and a
+        # notification that nobody could word would be found missing too late.
+        self.database.tell_with(Telling(describe=view_request, announce=announce_told))

@@ -19,6 +19,7 @@ from refunds.ids import AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
 from refunds.need import taken_minor
+from refunds.notifications import Kind
 from refunds.settlement import place_of, route
 from refunds.steps import StepKind
 from store.attempts import (
@@ -38,6 +39,7 @@ from store.observations import (
     refund_of_attempt,
     update_refund,
 )
+from store.outbox import tell
 from store.requests import lock_request
 from store.tables.attempts import ReleaseAttempt, ReservationEnd
 from store.tables.observations import Refund
@@ -248,6 +250,24 @@ def _unexpected(
         attempt_state=attempt.state,
         amount_minor=facts.amount.amount_minor,
         currency=facts.amount.currency,
+    )
+    tell(
+        unit,
+        Kind.MONEY_UNEXPECTED,
+        at=now,
+        subject=facts.refund,
+        account=facts.account,
+        why=f"{facts.refund} over {facts.amount} names {attempt.id}, which does not explain it.",
+        data={
+            "id": facts.refund,
+            "object": "refund",
+            "charge": facts.charge,
+            "amount": facts.amount.amount_minor,
+            "currency": facts.amount.currency,
+            "status": facts.status,
+            "attempt": attempt.id,
+            "refund_request": attempt.request_id,
+        },
     )
     _observe(unit, facts, now, cause)
     return Applied.UNEXPECTED

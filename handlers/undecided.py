@@ -23,11 +23,12 @@ from refunds.errors import (
     WishError,
 )
 from refunds.ids import RequestId
-from refunds.lifecycle import Status
+from refunds.lifecycle import Bucket, Status
 from refunds.retry import LANE_BACKOFF, RetryAt
 from refunds.wish import Wish
 from store.charges import open_requests, save_charge
 from store.database import Unit
+from store.outbox import tell_of_bucket
 from store.requests import claim_undecided, get_request, lock_request
 from store.tables.requests import RefundRequest
 
@@ -110,6 +111,7 @@ def _close_unsent(unit: Unit, row: RefundRequest, decision: Decision, now: datet
     row.status = Status.REJECTED
     unit.add(row)
     record_decision(unit, row, decision, now=now, cause="intake")
+    tell_of_bucket(unit, row, Bucket.REJECTED, at=now, why=decision.why)
 
 
 def _decide_later(services: Services, claimed: tuple[RequestId, int]) -> None:

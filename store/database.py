@@ -4,8 +4,9 @@ It may not know a table or a query; the differences between SQLite and PostgreSQ
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -48,9 +49,17 @@ class DatabaseUnavailableError(SluiceError):
 class Unit(Session):
     """One transaction, handed to the functions of `store`; other rooms only pass it on."""
 
-    def __init__(self, engine: Engine, *, autoflush: bool) -> None:
+    def __init__(
+        self, engine: Engine, *, autoflush: bool, telling: "Telling | None" = None
+    ) -> None:
         super().__init__(bind=engine, expire_on_commit=False, autoflush=autoflush)
+        self.telling: Final = telling
+        self._before_commit: list[Callable[[], None]] = []
         self._after_commit: list[Callable[[], None]] = []
+
+    def before_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` last of all in this transaction; what it raises undoes the unit."""
+        self._before_commit.append(callback)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once this unit is committed; never when it is rolled back.
@@ -64,6 +73,11 @@ class Unit(Session):
         """Refuse: leaving `unit_of_work()` commits."""
         raise RuntimeError("only Database.unit_of_work() commits: leave its `with` block instead")
 
+    def run_before_commit(self) -> None:
+        """Call what `before_commit` collected. For `Database` alone."""
+        for callback in self._before_commit:
+            callback()
+
     def run_after_commit(self) -> None:
         """Call what `after_commit` collected. For `Database` alone."""
         for callback in self._after_commit:
@@ -71,6 +85,16 @@ class Unit(Session):
                 callback()
             except Exception:  # noqa: BLE001 - committed work must not look failed to its caller
                 _log.exception("unit.after_commit_failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What other rooms know and do when a unit tells something to the outside."""
+
+    describe: Callable[[Unit, str], Mapping[str, Any]]
+    """Return a refund request, by its id, as the outside sees it."""
+    announce: Callable[[Sequence[str]], None]
+    """Called after the commit with the kinds of what was told."""
 
 
 class Database:
@@ -99,6 +123,11 @@ class Database:
         self._writing = self._engine.execution_options(**writing)
         self._reading = self._engine.execution_options(**reading)
         self._here = threading.local()
+        self._telling: Telling | None = None
+
+    def tell_with(self, telling: Telling) -> None:
+        """Say how requests look to the outside, for what units tell when they are committed."""
+        self._telling = telling
 
     def __repr__(self) -> str:
         return f"Database({self._shown})"
@@ -116,10 +145,13 @@ class Database:
             with self._translated(), ExitStack() as stack:
                 if self._writer_lock is not None:
                     stack.enter_context(self._writer_lock.held())
-                unit = stack.enter_context(Unit(self._writing, autoflush=True))
+                unit = stack.enter_context(
+                    Unit(self._writing, autoflush=True, telling=self._telling)
+                )
                 # Leaving this context is the commit; an exception inside it is the rollback.
                 with unit.begin():
                     yield unit
+                    unit.run_before_commit()
         finally:
             self._here.writing = False
         unit.run_after_commit()

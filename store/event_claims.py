@@ -13,8 +13,10 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from refunds.errors import LeaseLostError, WrongStateError
 from refunds.ids import AccountId, EventId
+from refunds.notifications import Kind
 from store.database import Unit
 from store.inbox import get_event
+from store.outbox import tell
 from store.tables.base import table_of
 from store.tables.inbox import (
     PENDING_ONLY,
@@ -182,6 +184,31 @@ def fail_event(
         error=note,
     )
     _append_attempt(unit, claim, now, AttemptOutcome.DEAD if dead else AttemptOutcome.RETRY, note)
+    if dead:
+        tell(
+            unit,
+            Kind.EVENT_DEAD_LETTERED,
+            at=now,
+            subject=claim.event,
+            account=claim.account,
+            why=f"{claim.event} ({claim.type}) could not be processed: {note}",
+            data=_shown(claim, note),
+        )
+
+
+def _shown(claim: EventClaim, note: str) -> dict[str, object]:
+    """Return a dead letter as the outside sees it: without its body, times in seconds."""
+    return {
+        "id": claim.event,
+        "object": "inbox_event",
+        "type": claim.type,
+        "account": claim.account,
+        "livemode": claim.livemode,
+        "created": int(claim.created.timestamp()),
+        "received": int(claim.received_at.timestamp()),
+        "attempts": claim.attempts,
+        "last_error": note,
+    }
 
 
 def postpone_event(unit: Unit, claim: EventClaim, *, until: datetime, note: str | None) -> None:

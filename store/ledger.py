@@ -16,6 +16,7 @@ from refunds.lifecycle import Bucket, check_move, status_of
 from refunds.money import Currency, Money
 from refunds.need import Need
 from store.database import Unit
+from store.outbox import tell_of_bucket, tell_of_exposure
 from store.tables.ledger import ExposureEntry, LedgerEntry
 from store.tables.requests import RefundRequest, RequestBucket
 from store.upsert import insert_or_ignore
@@ -77,6 +78,7 @@ def move(
     unit.flush()
     request.status = status_of(amounts_of(unit, RequestId(request.id)))
     unit.add(request)
+    tell_of_bucket(unit, request, target, at=because.at, why=because.why)
 
 
 def move_along(
@@ -133,6 +135,7 @@ def move_exposure(
             why=because.why,
         )
     )
+    tell_of_exposure(unit, request, target, amount, at=because.at, why=because.why)
 
 
 def exposed_of(unit: Unit, attempt: AttemptId) -> Money | None:

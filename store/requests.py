@@ -19,7 +19,9 @@ from refunds.ids import LaneId, RequestId, RunId
 from refunds.lifecycle import Bucket, Status
 from refunds.money import Currency, Money
 from refunds.need import Need
+from refunds.notifications import Kind
 from store.database import Unit
+from store.outbox import tell_of_deadline
 from store.tables.requests import (
     UNDECIDED_ONLY,
     WAITING_ONLY,
@@ -214,6 +216,8 @@ def record_evaluation(
     unit.flush()
     request.evaluation_id = row.id
     unit.add(request)
+    if evaluation.decision.rule is Rule.DEADLINE:
+        tell_of_deadline(unit, Kind.DEADLINE_PASSED, request, at=at, why=row.why)
 
 
 def latest_evaluation(unit: Unit, request: RefundRequest) -> EvaluationRow | None:

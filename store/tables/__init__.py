@@ -15,6 +15,7 @@ from store.tables import (
     ledger,
     observations,
     operations,
+    outbox,
     requests,
     rules,
 )
@@ -30,6 +31,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     attempts,
     ledger,
     observations,
+    outbox,
 )
 """Every module that declares tables: one that is missing here is unknown to the migrations."""
 

@@ -277,6 +277,77 @@ def upgrade() -> None:
         "ix_operator_action_subject", "operator_action", ["subject", "id"], unique=False
     )
     op.create_table(
+        "outbox_notification",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "refund_request.held",
+                "refund_request.released",
+                "refund_request.covered",
+                "refund_request.succeeded",
+                "refund_request.failed",
+                "refund_request.review",
+                "refund_request.rejected",
+                "refund_request.canceled",
+                "refund_request.closed",
+                "refund_request.deadline_near",
+                "refund_request.deadline_passed",
+                "recovery.step",
+                "guard.changed",
+                "event.dead_lettered",
+                "money.unexpected",
+                "digest.daily",
+                "notification.test",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=True),
+        sa.Column(
+            "mode",
+            sa.Enum("live", "shadow", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("occasion", sa.Text(), nullable=True),
+        sa.Column("payload", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("addressed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_outbox_notification")),
+        sa.UniqueConstraint("id", name=op.f("uq_outbox_notification_id")),
+        sa.UniqueConstraint("occasion", name=op.f("uq_outbox_notification_occasion")),
+    )
+    op.create_index("ix_outbox_notification_at", "outbox_notification", ["at"], unique=False)
+    op.create_index(
+        "ix_outbox_notification_subject", "outbox_notification", ["subject", "number"], unique=False
+    )
+    op.create_index(
+        "ix_outbox_notification_unaddressed",
+        "outbox_notification",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("addressed_at IS NULL"),
+        postgresql_where=sa.text("addressed_at IS NULL"),
+    )
+    op.create_table(
+        "outbox_receiver",
+        sa.Column("receiver", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("receiver", name=op.f("pk_outbox_receiver")),
+    )
+    op.create_table(
         "policy_version",
         sa.Column(
             "id",
@@ -359,6 +430,68 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event_delivery")),
     )
     op.create_index("ix_event_delivery_event_id", "event_delivery", ["event_id"], unique=False)
+    op.create_table(
+        "outbox_dispatch",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("notification_id", sa.Text(), nullable=False),
+        sa.Column("receiver", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "done",
+                "dropped",
+                "dead",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claimed_by", sa.Text(), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'pending') = (finished_at IS NULL)",
+            name="ck_outbox_dispatch_finished_unless_pending",
+        ),
+        sa.ForeignKeyConstraint(
+            ["notification_id"],
+            ["outbox_notification.id"],
+            name=op.f("fk_outbox_dispatch_notification_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_dispatch")),
+        sa.UniqueConstraint(
+            "notification_id", "receiver", "address", name="uq_outbox_dispatch_once"
+        ),
+    )
+    op.create_index(
+        "ix_outbox_dispatch_due",
+        "outbox_dispatch",
+        ["receiver", "next_attempt_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_outbox_dispatch_finished",
+        "outbox_dispatch",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'pending'"),
+        postgresql_where=sa.text("state <> 'pending'"),
+    )
+    op.create_index("ix_outbox_dispatch_state", "outbox_dispatch", ["state", "id"], unique=False)
     op.create_table(
         "refund_request",
         sa.Column("id", sa.Text(), nullable=False),

@@ -18,10 +18,12 @@ from refunds.errors import WrongStateError
 from refunds.facts import RefundFacts
 from refunds.ids import AccountId, EventId, RefundId
 from refunds.lifecycle import Bucket, Status
+from refunds.notifications import Kind
 from refunds.retry import EVENT_BACKOFF
 from sandbox.inprocess import BASE
 from store.event_claims import claim_due_events, requeue_event
 from store.inbox import event_attempts
+from store.outbox import told_of
 from store.tables.inbox import AttemptOutcome, InboxState
 from tests.support.event_stage import KEY, EventStage
 
@@ -75,6 +77,11 @@ def test_a_poison_event_stops_nobody_and_becomes_a_dead_letter(
     assert (row.state, row.attempts) == (InboxState.DEAD, ATTEMPTS)
     assert row.last_error == "ZeroDivisionError: see the log."
     assert outcomes(stage, poison) == [AttemptOutcome.RETRY] * 11 + [AttemptOutcome.DEAD]
+    with stage.database.reading() as unit:
+        [told] = told_of(unit, poison)
+    assert told.kind is Kind.EVENT_DEAD_LETTERED
+    assert told.payload["data"]["last_error"] == row.last_error
+    assert "body" not in told.payload["data"]
 
 
 def test_a_dead_letter_that_a_person_requeues_is_processed(
