@@ -3,19 +3,15 @@
 It may not interpret the event: which object changed and what follows is the worker's business.
 """
 
-import json
 import re
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from refunds.errors import SluiceError
 from refunds.facts import EventFacts
 from refunds.ids import AccountId
+from refunds.strict_json import NotJsonError, read_json
 
-MAX_DEPTH: Final = 64
-"""Stripe's objects nest less than ten deep; a reader that recurses must not be killed by one."""
-MAX_INTEGER_CHARACTERS: Final = 19
-"""Stripe's integers fit 64 bits; Python's would grow until they eat the processor."""
 MAX_WORD_CHARACTERS: Final = 255
 _LATEST_CREATED: Final = 253_402_300_799
 """The last second of the year 9999, the last one both databases can store."""
@@ -84,61 +80,7 @@ def _created(event: dict[str, Any]) -> datetime:
 
 def _load(body: bytes) -> object:
     try:
-        loaded: object = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
-    except UnicodeDecodeError:
-        raise NotAnEventError("The body is not UTF-8.") from None
-    except RecursionError:
-        raise NotAnEventError("The body is nested too deeply.") from None
-    except ValueError:
-        # `from None`: the decoder's error carries the body.
-        raise NotAnEventError("The body is not JSON.") from None
-    # Every level opens a bracket: few brackets, no need to look.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-        _refuse_depth(loaded)
-    return loaded
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        # Two readers could take two different ones for the truth.
-        raise NotAnEventError("The body has an object with the same key twice.")
-    return found
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_INTEGER_CHARACTERS:
-        raise NotAnEventError("The body has an integer beyond 64 bits.")
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    number = float(digits)
-    if number in (float("inf"), float("-inf")):
-        raise NotAnEventError("The body has a number that is too large.")
-    return number
-
-
-def _refuse_constant(_name: str) -> NoReturn:
-    raise NotAnEventError("The body has NaN or Infinity, which JSON does not know.")
-
-
-def _refuse_depth(loaded: object) -> None:
-    level = [loaded]
-    for _ in range(MAX_DEPTH):
-        level = [child for value in level for child in _children(value)]
-        if not level:
-            return
-    raise NotAnEventError("The body is nested too deeply.")
-
-
-def _children(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+        return read_json(body)
+    except NotJsonError as error:
+        # `from None`: one sentence says it all, and nothing of the body may come along.
+        raise NotAnEventError(str(error)) from None

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refunds.strict_json import MAX_DEPTH
 from tests.support.stripe_events import build_body, build_event
-from webhooks.parse import MAX_DEPTH, NotAnEventError, parse_event
+from webhooks.parse import NotAnEventError, parse_event
 
 
 def test_an_events_facts_come_out_with_its_raw_bytes() -> None:
