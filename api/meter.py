@@ -61,9 +61,9 @@ class Meter:
                 now = self._clock()
                 [due] = _TIME.unpack_from(self._memory, at)
                 due = max(due, now) + self._interval
+                too_soon: float = due - now - self._ahead_max
                 # Rounding must not refuse the last of a burst.
-                too_soon: float = due - now - self._ahead_max - self._interval / 1_000
-                if too_soon > 0:
+                if too_soon > self._interval / 1_000:
                     return too_soon
                 _TIME.pack_into(self._memory, at, due)
                 return 0.0

@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.client import StripeGateway
-from gateway.port import UnavailableError
+from handlers.platform import confirm_platform
 from handlers.services import Services
-from refunds.clock import utc_now
 from refunds.errors import SluiceError
-from refunds.steps import Trouble
 from runtime.policy_file import load_policy
 from runtime.settings import Settings
 from store.database import Database
-from store.installation import pin_platform, pinned_platform
 from store.schema import current_heads_match
 from store.tables.requests import Mode
 
@@ -63,15 +60,7 @@ def open_services(
         open_database(settings) as database,
         _gateway(settings) as gateway,
     ):
-        try:
-            platform = gateway.read_platform()
-        except UnavailableError as error:
-            # A key that Stripe denies is no outage: nothing may be recorded with it.
-            if not stripe_may_be_away or error.trouble is Trouble.DENIED or not _pinned(database):
-                raise
-        else:
-            with database.unit_of_work() as unit:
-                pin_platform(unit, platform, utc_now())
+        confirm_platform(database, gateway, stripe_may_be_away=stripe_may_be_away)
         yield Services(
             database=database,
             gateway=gateway,
@@ -103,17 +92,26 @@ def open_desk(settings: Settings) -> Iterator[Services]:
         )
 
 
+def web_services(settings: Settings, database: Database) -> Services:
+    """Return what the API works with, for as long as the process lives; Stripe is asked nothing
+    yet. Raise `SettingsError` or `PolicyFileError`.
+    """
+    policies = load_policy(settings.sluice_policy_file).book
+    return Services(
+        database=database,
+        gateway=_gateway(settings),
+        worker=worker_name(),
+        policies=policies,
+        mode=settings.sluice_mode,
+    )
+
+
 def _gateway(settings: Settings) -> StripeGateway:
     return StripeGateway(
         settings.require_api_key(),
         api_base=settings.stripe_api_base,
         read_only=settings.sluice_mode is not Mode.LIVE,
     )
-
-
-def _pinned(database: Database) -> bool:
-    with database.reading() as unit:
-        return pinned_platform(unit) is not None
 
 
 def worker_name() -> str:

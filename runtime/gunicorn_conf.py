@@ -5,6 +5,8 @@ It may not build the application or know a route. Figures behind the choices: do
 
 from typing import Final
 
+# Before the fork: what is in its memory then is shared by all processes.
+import runtime.rates  # noqa: F401
 from runtime.logs import DropStalledClients, json_formatter
 from runtime.settings import load_settings
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.tokens import Token, TokenFormError, parse_tokens
 from refunds.errors import SluiceError
 from store.tables.requests import Mode
 
@@ -41,6 +42,8 @@ class Settings(BaseSettings):
     """Comma-separated; any one may match (platform, Connect, rolling)."""
     stripe_api_base: str | None = None
     """Another API base, for the sandbox."""
+    sluice_api_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(default=())
+    """Comma-separated `name:token[:scope+scope]`; a bare token is named `default`."""
     database_url: SecretStr = SecretStr("sqlite:///sluice.db")
     """SQLAlchemy URL of a SQLite file or PostgreSQL."""
     sluice_policy_file: Path | None = None
@@ -70,6 +73,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"number {position} is not a signing secret (whsec_…)")
         return tuple(secrets)
 
+    @field_validator("sluice_api_tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        texts = [part.strip() for part in value.split(",") if part.strip()]
+        try:
+            parse_tokens(texts)
+        except TokenFormError as error:
+            raise ValueError(str(error)) from None
+        return tuple(texts)
+
     @field_validator("stripe_api_key")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -97,6 +112,10 @@ class Settings(BaseSettings):
                 "Webhooks, and `stripe listen --print-secret` prints the one for local work."
             )
         return tuple(secret.get_secret_value() for secret in self.stripe_webhook_secrets)
+
+    def api_tokens(self) -> tuple[Token, ...]:
+        """Return who may use the API; without one it is closed."""
+        return parse_tokens([text.get_secret_value() for text in self.sluice_api_tokens])
 
 
 def load_settings() -> Settings:

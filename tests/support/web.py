@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +45,25 @@ class WebServer:
 
 @contextmanager
 def running_web(
-    database_url: str, folder: Path, *, workers: int = 2, app: str | None = None, port: int = 0
+    database_url: str,
+    folder: Path,
+    *,
+    workers: int = 2,
+    app: str | None = None,
+    port: int = 0,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[WebServer]:
-    """Run gunicorn until the block ends; `app` replaces the project's application.
+    """Run gunicorn until the block ends; `app` replaces the project's application, `settings` come
+    on top of what every web process needs.
 
     `folder` is its working directory and holds its log, `web.log`.
     """
     port = port or free_port()
     log = folder / "web.log"
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("STRIPE_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("STRIPE_", "SLUICE_"))
     } | {
         "STRIPE_WEBHOOK_SECRETS": f"{SECRET},{OTHER_SECRET}",
         "DATABASE_URL": database_url,
@@ -62,6 +71,7 @@ def running_web(
         "PORT": str(port),
         "WEB_CONCURRENCY": str(workers),
         "PYTHONPATH": str(Path(__file__).parents[2]),
+        **(settings or {}),
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "python:runtime.gunicorn_conf"]
     with log.open("ab") as stderr:

@@ -1,0 +1,11 @@
+"""Every route of the API, in the order in which they are described.
+
+It may not do the work of one.
+"""
+
+from typing import Final
+
+from api.reading import READING
+from api.route import Route
+
+ROUTES: Final[tuple[Route, ...]] = (*READING,)
