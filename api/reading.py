@@ -1,17 +1,20 @@
-"""Routes that show what is there: one request, and lists of them.
+"""Routes that show what is there: one request, lists of them, a connected account.
 
 They may not ask Stripe or change anything.
 """
 
+import re
 from typing import Final
 
 from api.refusals import RefusedError
 from api.route import Answer, Call, Reply, Route
-from api.shapes import ListQuery
+from api.shapes import PARAM_CHARACTERS_MAX, ListQuery
 from api.tokens import Scope
+from handlers.accounts import AccountView, view_account
 from handlers.listing import PAGE_DEFAULT, PageWanted, RequestPage, list_page, show_request
 from handlers.view import RequestView
-from refunds.errors import RequestNotFoundError
+from refunds.errors import AccountNotFoundError, RequestNotFoundError
+from refunds.ids import AccountId
 
 
 def _list(call: Call) -> Reply:
@@ -42,6 +45,16 @@ def _show(call: Call) -> Reply:
     return Reply(body=show_request(call.services.database, call.request))
 
 
+def _account(call: Call) -> Reply:
+    account = call.path["account"]
+    if not _ACCOUNT.fullmatch(account):
+        raise AccountNotFoundError(account[:PARAM_CHARACTERS_MAX])
+    with call.services.database.reading() as unit:
+        return Reply(body=view_account(unit, AccountId(account)))
+
+
+_ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}", re.ASCII)
+
 READING: Final = (
     Route(
         name="listRefundRequests",
@@ -66,5 +79,17 @@ READING: Final = (
         answers={200: Answer(says="The request.", shape=RequestView)},
         refusals={404: "There is no such request."},
         do=_show,
+    ),
+    Route(
+        name="getAccount",
+        method="GET",
+        path="/accounts/{account}",
+        scope=Scope.READ,
+        summary="Show a connected account",
+        description="How it stands in Sluice's books: what waits for it, what is promised to "
+        "refunds under way, what the platform stands in for. Stripe is not asked.",
+        answers={200: Answer(says="The account.", shape=AccountView)},
+        refusals={404: "Nothing is known of such an account."},
+        do=_account,
     ),
 )

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from handlers.error_view import ErrorView, view_error
 from refunds.errors import (
+    AccountNotFoundError,
     KeyReusedError,
     PaymentNotFoundError,
     RequestNotFoundError,
@@ -73,6 +74,7 @@ def refusal_of(error: SluiceError) -> tuple[int, ErrorView, dict[str, str]]:
 
 _STATUSES: Final[tuple[tuple[type[SluiceError], int], ...]] = (
     (RequestNotFoundError, 404),
+    (AccountNotFoundError, 404),
     (PaymentNotFoundError, 404),
     (RequestOpenError, 409),
     (WrongStateError, 409),

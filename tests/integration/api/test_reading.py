@@ -32,6 +32,19 @@ def test_a_request_is_shown_as_everywhere_else(caller: Caller) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_an_account_is_shown_as_the_books_have_it(caller: Caller) -> None:
+    [request] = held(caller.stage)
+    account = caller.stage.view(RequestId(request))["account"]
+    answer = caller.get(f"/accounts/{account}")
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert (answer.json["id"], answer.json["object"]) == (account, "account")
+    assert answer.json["need"] == [{"amount": 5000, "currency": "usd"}]
+    for unknown in ("acct_0", "acct_%00", "platform", "x" * 5_000):
+        refused = caller.get(f"/accounts/{unknown}")
+        assert (refused.status_code, error_of(refused)["code"]) == (404, "resource_missing")
+
+
 def test_a_list_turns_its_pages_in_both_directions(caller: Caller) -> None:
     oldest_first = held(caller.stage, 5)
     newest_first = oldest_first[::-1]

@@ -22,6 +22,7 @@ from tests.support.web import running_web
 MATRIX: Final[dict[tuple[str, str], tuple[Scope | None, str, Any]]] = {
     ("GET", "/api/refund_requests"): (Scope.READ, "/refund_requests", None),
     ("GET", "/api/refund_requests/<id>"): (Scope.READ, "/refund_requests/rr_0", None),
+    ("GET", "/api/accounts/<account>"): (Scope.READ, "/accounts/acct_0", None),
 }
 
 
