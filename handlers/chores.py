@@ -16,6 +16,7 @@ from handlers.escalate import escalate
 from handlers.prune import prune
 from handlers.reconcile import reconcile
 from handlers.services import Services
+from handlers.stripe_pending import watch_stripe_pending
 from handlers.sweep import sweep
 from refunds.errors import LeaseLostError
 from store.chores import (
@@ -80,6 +81,10 @@ CHORES: Final[Mapping[str, Round]] = {
     "escalate": Round(
         every=timedelta(hours=1),
         work=lambda services, keep: Result(note=escalate(services, keep)),
+    ),
+    "stripe_pending": Round(
+        every=timedelta(hours=1),
+        work=lambda services, keep: Result(note=watch_stripe_pending(services, keep)),
     ),
     "prune": Round(
         every=timedelta(days=1), work=lambda services, keep: Result(note=prune(services, keep))

@@ -19,6 +19,14 @@ from refunds.shadow import summarise
 from runtime.bootstrap import open_database
 from runtime.commands.arguments import json_option
 from runtime.commands.shadow import show_shadow
+from runtime.commands.stripe_pending import (
+    HeldByStripe,
+    look_at_held_by_stripe,
+    object_of,
+    problem_of,
+    rows_of,
+    sentence_of,
+)
 from runtime.display import coloured, facts, moment, money, print_json, span, stdout, table
 from runtime.health import WORKER_SILENT_AFTER
 from runtime.settings import load_settings
@@ -57,6 +65,7 @@ class _Picture:
     held: Sequence[Money]
     requests: Mapping[Status, int]
     circuits: Sequence[CircuitRow]
+    by_stripe: HeldByStripe
 
     @property
     def lag(self) -> timedelta:
@@ -81,7 +90,8 @@ class _Picture:
             f"{moment(row.open_until)}, when it is tried again."
             for row in self.circuits
         ]
-        return found
+        failing = problem_of(self.by_stripe, self.at)
+        return found if failing is None else [*found, failing]
 
 
 @click.command()
@@ -93,7 +103,8 @@ def status(*, shadow: bool, as_json: bool) -> None:
     """Show how the installation stands, and what needs somebody.
 
     Exits with 1 if something is wrong: no worker alive, dead letters, an inbox that lags, Stripe
-    not reachable. Requests in review wait for a person, which is no fault.
+    not reachable, a refund that Stripe holds and is about to fail. Requests in review wait for a
+    person, which is no fault.
 
     \b
       sluice status              is everything well?
@@ -124,6 +135,7 @@ def _look(unit: Unit, mode: Mode, now: datetime) -> _Picture:
         held=held_sums(unit, mode),
         requests=counts_by_status(unit, mode),
         circuits=open_circuits(unit, now),
+        by_stripe=look_at_held_by_stripe(unit),
     )
 
 
@@ -142,6 +154,7 @@ def _object(picture: _Picture, problems: list[str]) -> dict[str, object]:
         },
         "requests": {str(status): count for status, count in picture.requests.items()},
         "held": [{"amount": sum_.amount_minor, "currency": sum_.currency} for sum_ in picture.held],
+        "held_by_stripe": object_of(picture.by_stripe, picture.at),
         "circuits": [
             {
                 "scope": row.scope,
@@ -181,6 +194,7 @@ def _print(picture: _Picture, problems: list[str]) -> None:
                 ("events waiting", f"{inbox.by_state[InboxState.PENDING]}{lag}"),
                 ("dead letters", inbox.by_state[InboxState.DEAD]),
                 ("on hold", ", ".join(map(_sum, picture.held)) or "nothing"),
+                ("held by Stripe", sentence_of(picture.by_stripe, picture.at)),
                 ("in review", _in_review(picture.requests[Status.REVIEW])),
             ],
         )
@@ -189,6 +203,9 @@ def _print(picture: _Picture, problems: list[str]) -> None:
     if present:
         console.print()
         console.print(table("Refund requests", ("status", "how many"), present))
+    if picture.by_stripe.first:
+        console.print()
+        console.print(rows_of(picture.by_stripe, picture.at))
     if picture.chores:
         console.print()
         rows = [(row.name, moment(row.finished_at), row.note or "") for row in picture.chores]

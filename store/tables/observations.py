@@ -4,7 +4,7 @@ It may not hold anything Sluice decided.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Index, text
 from sqlmodel import Field
@@ -14,6 +14,7 @@ from store.tables.base import (
     Row,
     boolean_column,
     enum_column,
+    integer_column,
     json_column,
     minor_column,
     reference_column,
@@ -21,6 +22,11 @@ from store.tables.base import (
     text_column,
     utc_column,
 )
+
+STRIPE_PENDING_ONLY: Final = (
+    "status = 'pending' AND pending_reason = 'insufficient_funds' AND attempt_id IS NOT NULL"
+)
+"""Refunds of ours that Stripe itself holds; a query must contain it in these words."""
 
 
 class Refund(Row, table=True):
@@ -39,6 +45,13 @@ class Refund(Row, table=True):
         Index("ix_refund_request_id", "request_id"),
         Index("ix_refund_status", "status", "id"),
         Index("ix_refund_created", "created"),
+        Index(
+            "ix_refund_stripe_pending",
+            "created",
+            "id",
+            sqlite_where=text(STRIPE_PENDING_ONLY),
+            postgresql_where=text(STRIPE_PENDING_ONLY),
+        ),
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))
@@ -60,6 +73,8 @@ class Refund(Row, table=True):
     reversal: str | None = Field(default=None, sa_column=text_column(nullable=True))
     created: datetime = Field(sa_column=utc_column())
     read_at: datetime = Field(sa_column=utc_column())
+    alerted_days: int | None = Field(default=None, sa_column=integer_column(nullable=True))
+    """Held by Stripe: for how many days left somebody was told last."""
 
 
 class RefundObservation(Row, table=True):

@@ -1048,6 +1048,7 @@ def upgrade() -> None:
         sa.Column("reversal", sa.Text(), nullable=True),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("alerted_days", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["attempt_id"], ["release_attempt.id"], name=op.f("fk_refund_attempt_id")
         ),
@@ -1061,6 +1062,18 @@ def upgrade() -> None:
     op.create_index("ix_refund_created", "refund", ["created"], unique=False)
     op.create_index("ix_refund_request_id", "refund", ["request_id"], unique=False)
     op.create_index("ix_refund_status", "refund", ["status", "id"], unique=False)
+    op.create_index(
+        "ix_refund_stripe_pending",
+        "refund",
+        ["created", "id"],
+        unique=False,
+        sqlite_where=sa.text(
+            "status = 'pending' AND pending_reason = 'insufficient_funds' AND attempt_id IS NOT NULL"
+        ),
+        postgresql_where=sa.text(
+            "status = 'pending' AND pending_reason = 'insufficient_funds' AND attempt_id IS NOT NULL"
+        ),
+    )
     op.create_index(
         "uq_refund_attempt_id",
         "refund",

@@ -10,9 +10,11 @@ from refunds.retry import Circuit
 from store.chores import mark_chore
 from store.database import parse_url
 from store.lanes import STRIPE_SCOPE, save_circuit
+from store.observations import lock_refund
 from store.workers import beat
 from tests.integration.cli.test_events import kill, receive
 from tests.integration.cli.test_refund import short_payment
+from tests.integration.handlers.test_stripe_pending import queued
 from tests.support.stage import Stage
 from tests.support.terminal import Terminal
 
@@ -38,6 +40,32 @@ def test_a_healthy_installation_says_so(terminal: Terminal) -> None:
     assert data["requests"]["held"] == 1
     assert (data["workers"], data["inbox"]["pending"], data["problems"]) == (1, 0, [])
     assert data["platform"]["livemode"] is False
+
+
+def test_what_stripe_itself_holds_is_shown_until_it_is_about_to_fail(terminal: Terminal) -> None:
+    stage = terminal.stage
+    request = queued(stage)
+    worker_lives(stage)
+    refund = stage.view(request)["refunds"][0]
+    answer = terminal.sluice("status")
+    assert answer.code == 0
+    assert "held by Stripe 1 (50.00 USD), the first fails in 44 d" in answer.words
+    assert refund in answer.out
+    data = terminal.sluice("status", "--json").data["held_by_stripe"]
+    assert (data["refunds"], data["sums"]) == (1, [{"amount": 5000, "currency": "usd"}])
+    (first,) = data["first"]
+    assert (first["refund_request"], first["days_left"], first["disputes"]) == (request, 44, [])
+    assert first["fails_at"] - first["since"] == 45 * 86_400
+
+    # Made 40 days ago, as far as this command's clock is concerned.
+    with stage.services.database.unit_of_work() as unit:
+        row = lock_refund(unit, refund)
+        assert row is not None
+        row.created -= timedelta(days=40)
+        unit.add(row)
+    answer = terminal.sluice("status")
+    assert answer.code == 1
+    assert f"{refund} (50.00 USD) waits at Stripe for money and fails in 4 d" in answer.words
 
 
 def test_every_fault_is_named_with_what_to_do(terminal: Terminal) -> None:
