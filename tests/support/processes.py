@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from tests.support.launch import Process, launch
 from tests.support.repository import ROOT
 from tests.support.stage import KEY, Stage, staged
 from tests.support.stripe_events import OTHER_SECRET, SECRET
@@ -28,7 +29,7 @@ _SHOWN_CHARACTERS: Final = 6_000
 class WorkerProcess:
     """A running `sluice worker`, the leader of a process group of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     def said(self, *words: str) -> bool:
@@ -75,20 +76,34 @@ class Platform:
     def spawn_worker(self, *, skew_seconds: float = 0) -> WorkerProcess:
         """Start a worker without waiting for it."""
         log = self.folder / f"worker-{len(self.workers) + 1}.log"
-        wrapper = [str(ROOT / "tests" / "support" / "skewed_cli.py"), str(skew_seconds)]
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, *(wrapper if skew_seconds else ["-m", "runtime.cli"]), "worker"],
-                cwd=self.folder,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+            process = (
+                self._skewed_worker(skew_seconds, output)
+                if skew_seconds
+                else launch(
+                    *("sluice", "worker"),
+                    folder=self.folder,
+                    environment=self._environment(),
+                    stdout=output,
+                    stderr=output,
+                )
             )
         worker = WorkerProcess(process=process, log=log)
         self.workers.append(worker)
         return worker
+
+    def _skewed_worker(self, seconds: float, output: IO[bytes]) -> Process:
+        # From the start: a clock can't be put wrong once modules have imported it by name.
+        wrapper = str(ROOT / "tests" / "support" / "skewed_cli.py")
+        return subprocess.Popen(
+            [sys.executable, wrapper, str(seconds), "worker"],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
 
     def await_worker(self, worker: WorkerProcess) -> None:
         """Wait until a worker that was spawned works."""

@@ -5,17 +5,18 @@ It may not look the other way: each answer is searched for secrets and traceback
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from click.testing import CliRunner
 
 from runtime.cli import main
 from runtime.settings import Settings
+from tests.support.launch import launch
 from tests.support.stage import Stage
 
 KEY: Final = "sk_test_" + "terminal0123456789"
@@ -62,16 +63,18 @@ class Terminal:
 
     def process(self, *arguments: str) -> Answer:
         """Run a command as a process of its own."""
-        done = subprocess.run(
-            command_line(*arguments),
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_SECONDS,
-            check=False,
-        )
-        return _checked(Answer(code=done.returncode, out=done.stdout, err=done.stderr))
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            process = launch(
+                *("sluice", *arguments),
+                folder=self.folder,
+                environment=self.environment(),
+                stdout=out,
+                stderr=err,
+            )
+            code = process.wait(timeout=PROCESS_SECONDS)
+            out.seek(0)
+            err.seek(0)
+            return _checked(Answer(code=code, out=out.read(), err=err.read()))
 
     def environment(self) -> dict[str, str]:
         """The environment of a process that has these settings and no others."""

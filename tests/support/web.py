@@ -6,8 +6,6 @@ It may not stand in for anything: what tests reach through it is what runs in pr
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from typing import Final
 
 import requests
 
+from tests.support.launch import Process, launch
 from tests.support.stripe_events import OTHER_SECRET, SECRET
 
 START_TIMEOUT_SECONDS: Final = 30
@@ -27,7 +26,7 @@ STOP_TIMEOUT_SECONDS: Final = 20
 class WebServer:
     """A running gunicorn; its processes form a group of their own, led by `process`."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     port: int
     log: Path
 
@@ -73,16 +72,15 @@ def running_web(
         "PYTHONPATH": str(Path(__file__).parents[2]),
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:runtime.gunicorn_conf"]
-    with log.open("ab") as stderr:
-        process = subprocess.Popen(
-            [*command, *([app] if app else [])],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stderr,
-            stderr=stderr,
-            start_new_session=True,
+    arguments = ["-c", "python:runtime.gunicorn_conf", *([app] if app else [])]
+    with log.open("ab") as output:
+        process = launch(
+            "gunicorn",
+            *arguments,
+            folder=folder,
+            environment=environment,
+            stdout=output,
+            stderr=output,
         )
     server = WebServer(process=process, port=port, log=log)
     try:
