@@ -6,7 +6,14 @@ It may not say what a valid wish leads to, or convert a value: "5" is no amount,
 from functools import cache
 from typing import Annotated, Any, Final, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    ConfigDict,
+    Field,
+    SkipValidation,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
@@ -79,6 +86,16 @@ class KeyedWishBody(WishBody):
 
 
 @with_config(_STRICT)
+class BatchBody(TypedDict):
+    """Several wishes, each recorded or refused by itself."""
+
+    # Each is validated when its turn comes: one that is malformed stops none of the others.
+    refund_requests: Annotated[
+        list[SkipValidation[KeyedWishBody]], Field(min_length=1, max_length=BATCH_MAX)
+    ]
+
+
+@with_config(_STRICT)
 class NoteBody(TypedDict):
     """A person's reason, kept with the request for ever."""
 
@@ -121,7 +138,9 @@ def validated(shape: Any, document: object) -> Any:
 
 
 def _refusal(error: ErrorDetails) -> RefusedError:
-    param = ".".join(str(part) for part in error["loc"])[:PARAM_CHARACTERS_MAX] or None
+    # About a key of a mapping, the mapping is named: the key may be anything.
+    location = error["loc"][:-2] if error["loc"][-1:] == ("[key]",) else error["loc"]
+    param = ".".join(str(part) for part in location)[:PARAM_CHARACTERS_MAX] or None
     match error["type"]:
         case "missing":
             return RefusedError(400, "parameter_missing", f"{param} is missing.", param=param)

@@ -5,7 +5,10 @@ It may not do the work of one.
 
 from typing import Final
 
+from api.acting import ACTING
+from api.asking import ASKING
+from api.batch import BATCH
 from api.reading import READING
 from api.route import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*READING,)
+ROUTES: Final[tuple[Route, ...]] = (*ASKING, *BATCH, *READING, *ACTING)

@@ -88,6 +88,15 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
     return Taken(request=request, replayed=False, decided=True)
 
 
+def take_in_unasked(services: Services, wish: Wish, *, idempotency_key: str, actor: str) -> Taken:
+    """Record a wish once without asking Stripe, for callers who can't wait: a worker decides it
+    within seconds. Raise a `WishError` as `take_in` does.
+    """
+    check_wish(wish, idempotency_key)
+    known = _known(services, wish, idempotency_key)
+    return known or _record_undecided(services, wish, idempotency_key, actor)
+
+
 def _known(services: Services, wish: Wish, idempotency_key: str) -> Taken | None:
     with services.database.reading() as unit:
         if find_by_key(unit, idempotency_key) is None:

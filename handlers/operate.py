@@ -66,30 +66,45 @@ def act(services: Services, action: Action, request: RequestId, *, note: str, ac
     Raise `InvalidWishError` without a note, `RequestNotFoundError`, or `WrongStateError` where the
     request's state does not allow it.
     """
+    with services.database.unit_of_work() as unit:
+        act_within(unit, services, action, request, note=note, actor=actor)
+
+
+def act_within(
+    unit: Unit,
+    services: Services,
+    action: Action,
+    request: RequestId,
+    *,
+    note: str,
+    actor: str,
+) -> None:
+    """Do what a person asked as a part of the caller's unit of work; raise what `act` raises."""
     if not note.strip() or len(note) > NOTE_CHARACTERS_MAX or "\x00" in note:
         raise InvalidWishError(
             f"say why: a note of 1 to {NOTE_CHARACTERS_MAX} characters", param="note"
         )
     now = services.clock()
-    with services.database.unit_of_work() as unit:
-        charge = get_request(unit, request).charge_id
-        if charge is not None:
-            lock_charge(unit, charge)
-        row = lock_request(unit, request)
-        before = _picture(unit, row)
-        amounts = _allowed(unit, row, action)
-        _ACTIONS[action](unit, row, amounts, _Order(note=note, actor=actor, at=now))
-        record_action(
-            unit,
-            at=now,
-            actor=actor,
-            action=action,
-            subject=request,
-            note=note,
-            before=before,
-            after=_picture(unit, row),
-        )
-    _log.info("request.operated", request=request, action=action, actor=actor)
+    charge = get_request(unit, request).charge_id
+    if charge is not None:
+        lock_charge(unit, charge)
+    row = lock_request(unit, request)
+    before = _picture(unit, row)
+    amounts = _allowed(unit, row, action)
+    _ACTIONS[action](unit, row, amounts, _Order(note=note, actor=actor, at=now))
+    record_action(
+        unit,
+        at=now,
+        actor=actor,
+        action=action,
+        subject=request,
+        note=note,
+        before=before,
+        after=_picture(unit, row),
+    )
+    unit.after_commit(
+        lambda: _log.info("request.operated", request=request, action=action, actor=actor)
+    )
 
 
 def _allowed(unit: Unit, row: RefundRequest, action: Action) -> dict[Bucket, int]:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Final
 
 from store.tables import (
+    answers,
     attempts,
     inbox,
     installation,
@@ -32,6 +33,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     ledger,
     observations,
     outbox,
+    answers,
 )
 """Every module that declares tables: one that is missing here is unknown to the migrations."""
 

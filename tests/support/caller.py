@@ -64,7 +64,7 @@ class Caller:
             sent.setdefault("Authorization", f"Bearer {TOKENS[token]}")
         if key == "" and method == "POST":
             self._keys += 1
-            key = f"key-{self._keys}"
+            key = f"asked-{self._keys}"
         if key:
             sent.setdefault("Idempotency-Key", key)
         if data is not None:

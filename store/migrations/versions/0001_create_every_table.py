@@ -232,6 +232,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
     op.create_table(
+        "kept_answer",
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("answer", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor", "idempotency_key", name=op.f("pk_kept_answer")),
+    )
+    op.create_table(
         "lane",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column(

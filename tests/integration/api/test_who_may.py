@@ -18,11 +18,32 @@ from tests.support.stage import KEY, Stage, staged
 from tests.support.stripe_events import SECRET
 from tests.support.web import running_web
 
+WISH: Final = {"payment_intent": "pi_0"}
 # What each route needs, and a call of it that only lacks a right to succeed.
 MATRIX: Final[dict[tuple[str, str], tuple[Scope | None, str, Any]]] = {
+    ("POST", "/api/refund_requests"): (Scope.REQUEST, "/refund_requests", WISH),
+    ("POST", "/api/refund_requests/preview"): (Scope.REQUEST, "/refund_requests/preview", WISH),
+    ("POST", "/api/refund_requests/batch"): (
+        Scope.REQUEST,
+        "/refund_requests/batch",
+        {"refund_requests": [{**WISH, "idempotency_key": "matrix"}]},
+    ),
     ("GET", "/api/refund_requests"): (Scope.READ, "/refund_requests", None),
     ("GET", "/api/refund_requests/<id>"): (Scope.READ, "/refund_requests/rr_0", None),
     ("GET", "/api/accounts/<account>"): (Scope.READ, "/accounts/acct_0", None),
+    **{
+        ("POST", f"/api/refund_requests/<id>/{action}"): (
+            scope,
+            f"/refund_requests/rr_0/{action}",
+            {"note": "why"},
+        )
+        for action, scope in (
+            ("cancel", Scope.REQUEST),
+            ("approve", Scope.APPROVE),
+            ("release", Scope.COVER),
+            ("close", Scope.APPROVE),
+        )
+    },
 }
 
 
