@@ -13,7 +13,7 @@ from typing import Final, Self, assert_never
 import stripe
 
 from gateway import objects
-from gateway.errors import NoVerdict, Refusal, refused, unknown
+from gateway.errors import NoVerdict, Refusal, read_error, refused, unknown
 from gateway.exchange import Answer, Call, Exchange, read_call
 from gateway.fields import MalformedAnswerError
 from gateway.listing import walk
@@ -155,7 +155,11 @@ class StripeGateway:
         """Return a connected account as it is now."""
         read_at = self._clock()
         call = read_call("account.read", "/v1/accounts/{id}", subject=account)
-        return objects.account_facts(self._exchange.read(call), read_at)
+        found = self._exchange.send(call)
+        if isinstance(found, Answer):
+            return objects.account_facts(found.data, read_at)
+        # A 403 says that this account is out of the platform's reach, a 401 is about the key.
+        raise read_error(found, account if found.http_status == 403 else None)
 
     def read_dispute(self, dispute: DisputeId, account: AccountId | None = None) -> DisputeFacts:
         """Return one dispute as it is now."""

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
+from handlers.acquaintance import known_standing
 from handlers.candidates import candidate_of, legs_for
 from handlers.expect import with_eta
 from handlers.policies import policy_of
 from handlers.services import Services
-from refunds.blocks import Claim, check_account, check_charge, without_balance
+from refunds.blocks import Claim, check_account, check_charge, check_livemode, without_balance
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, without_figures
 from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
@@ -28,7 +29,7 @@ from refunds.rules import judge
 from refunds.wish import Wish
 from store.attempts import mark_reservations
 from store.charges import claimed_minor, with_known_refunds
-from store.observations import standing_of
+from store.installation import pinned_platform
 from store.requests import Waiting, waiting_in
 
 
@@ -146,12 +147,15 @@ def settle_amount(
 def _what_stops(
     services: Services, charge: ChargeFacts, amount: Money, claimed: int
 ) -> Decision | None:
-    claim = Claim(amount=amount, other_open_minor=claimed)
-    stop = check_charge(charge, claim, at_intake=True)
+    with services.database.reading() as unit:
+        platform = pinned_platform(unit)
+    stop = None if platform is None else check_livemode(charge, livemode=platform.livemode)
+    if stop is None:
+        claim = Claim(amount=amount, other_open_minor=claimed)
+        stop = check_charge(charge, claim, at_intake=True)
     if stop is not None or charge.account is None:
         return stop
-    with services.database.reading() as unit:
-        standing = standing_of(unit, charge.account)
+    standing = known_standing(services, charge.account)
     return check_account(charge.account, standing, frozenset())
 
 

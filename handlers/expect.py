@@ -12,13 +12,13 @@ from typing import Final
 import structlog
 
 from gateway.port import ReadError
+from handlers.acquaintance import known_account
 from handlers.services import Services
 from refunds.candidate import Candidate
 from refunds.decision import Evaluation, Outcome, Shortfall
 from refunds.eta import Arrival, Confidence, Eta, estimate
 from refunds.ids import AccountId, RequestId
 from refunds.need import PurseKey
-from store.observations import load_account, save_account
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ def _look(services: Services, account: AccountId) -> _Outlook:
     since = services.clock() - LOOK_BACK
     return _Outlook(
         arrivals=services.gateway.list_arrivals(account, since=since),
-        payout_interval=_payout_interval(services, account),
+        payout_interval=known_account(services, account).payout_interval,
     )
 
 
@@ -127,17 +127,6 @@ def _kept(services: Services, pair: Verdict, stored: Evaluation | None) -> Verdi
     if stored is None or stored.eta is None or stored.eta.at <= services.clock():
         return pair
     return (candidate, stored) if replace(stored, eta=None) == evaluation else pair
-
-
-def _payout_interval(services: Services, account: AccountId) -> str | None:
-    with services.database.reading() as unit:
-        row = load_account(unit, account)
-    if row is not None:
-        return row.payout_interval
-    facts = services.gateway.read_account(account)
-    with services.database.unit_of_work() as unit:
-        save_account(unit, facts)
-    return facts.payout_interval
 
 
 def _is_short(evaluation: Evaluation) -> bool:

@@ -17,7 +17,7 @@ from handlers.services import Services
 from refunds.attempt import Intent, plan_steps
 from refunds.blocks import Claim, check_account, check_charge
 from refunds.candidate import Candidate
-from refunds.decision import Decision, Evaluation, Outcome
+from refunds.decision import Decision, Evaluation, Outcome, Rule
 from refunds.facts import ChargeFacts
 from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, lane_of, mint
 from refunds.lifecycle import WAITING, Bucket
@@ -88,7 +88,7 @@ def prepare(
         request = lock_request(unit, candidate.request)
         renew_lane(unit, ground.claim, now)
         lock_purses(unit, _purses(candidate))
-        waiting = _waiting(unit, request, candidate)
+        waiting = _waiting(unit, request, candidate, now)
         if waiting is None:
             return NotPrepared(evaluation=None)
         bucket, amount_minor = waiting
@@ -230,7 +230,12 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
     return Prepared(attempt=attempt, took=took, cost=candidate.platform_cost)
 
 
-def _waiting(unit: Unit, request: RefundRequest, candidate: Candidate) -> tuple[Bucket, int] | None:
+def _waiting(
+    unit: Unit, request: RefundRequest, candidate: Candidate, now: datetime
+) -> tuple[Bucket, int] | None:
+    if candidate.by_person and Rule.PERSON not in waived_rules(unit, request.id, now):
+        # Void: another hand's refund became known after this run had read the waiver.
+        return None
     amounts = amounts_of(unit, RequestId(request.id))
     takes_from = (Bucket.REVIEW,) if candidate.by_person else ()
     for bucket in (Bucket.HELD, Bucket.REQUESTED, *takes_from):

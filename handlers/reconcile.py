@@ -82,7 +82,7 @@ def _compared(services: Services, charge: ChargeId, found: Reconciled) -> Reconc
     """Compare one charge and return the tally with it in."""
     found = replace(found, charges=found.charges + 1)
     try:
-        seen, changed = _reconcile_charge(services, charge)
+        seen, changed = reconcile_charge(services, charge)
     except UnavailableError as error:
         circuit.note_trouble(services, error.account, error.trouble)
     except ReadError as error:
@@ -92,7 +92,11 @@ def _compared(services: Services, charge: ChargeId, found: Reconciled) -> Reconc
     return replace(found, unreadable=found.unreadable + 1)
 
 
-def _reconcile_charge(services: Services, charge: ChargeId) -> tuple[int, int]:
+def reconcile_charge(services: Services, charge: ChargeId) -> tuple[int, int]:
+    """Take in every refund of a charge; return how many there are and how many were news.
+
+    Raise the gateway's `ReadError` where they can't be listed.
+    """
     try:
         listed = services.gateway.list_refunds(charge)
     except NotFoundError:

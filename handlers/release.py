@@ -19,6 +19,7 @@ from handlers.payments import read_changed_payments
 from handlers.policies import policy_of
 from handlers.prepare import NotPrepared, Pretended, prepare
 from handlers.services import Services
+from handlers.unheard import heed_unheard_refunds
 from refunds.blocks import check_account, without_balance
 from refunds.candidate import Candidate, in_turn
 from refunds.decision import Evaluation, Outcome, Rule, decide, without_figures
@@ -140,6 +141,7 @@ def _release(
     account = account_of(ground.claim.lane)
     try:
         charge = services.gateway.read_payment(waiting.charge.id)
+        heed_unheard_refunds(services, charge)
     except NotFoundError as error:
         why = f"Stripe no longer knows {waiting.charge.id}: {error}"
         return without_figures(decide(Outcome.REVIEW, Rule.NOT_REFUNDABLE, why))

@@ -58,6 +58,18 @@ def check_charge(charge: ChargeFacts, claim: Claim, *, at_intake: bool) -> Decis
     return None
 
 
+def check_livemode(charge: ChargeFacts, *, livemode: bool) -> Decision | None:
+    """Return what stops a payment of the other mode: test refunds must never use up real money."""
+    if charge.livemode is livemode:
+        return None
+    theirs, ours = ("live", "test") if charge.livemode else ("test", "live")
+    return decide(
+        Outcome.REJECT,
+        Rule.WRONG_LIVEMODE,
+        f"{charge.charge} is a payment of {theirs} mode, and this installation is of {ours} mode.",
+    )
+
+
 def check_account(account: str, standing: AccountStanding, waived: Set[Rule]) -> Decision | None:
     """Return what stops drawing on this account; `None` if nothing does."""
     match standing:

@@ -45,6 +45,7 @@ class Rule(StrEnum):
     REQUEST_OPEN = "request_open"
     UNSUPPORTED = "unsupported"
     UNKNOWN_PAYMENT = "unknown_payment"
+    WRONG_LIVEMODE = "wrong_livemode"
 
 
 NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
@@ -99,6 +100,9 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
         "Wait for the open request, or ask again with additional=true if the buyer is owed both.",
     ),
     (Rule.UNSUPPORTED, Outcome.REJECT): ("Refund this payment in the Stripe Dashboard.",),
+    (Rule.WRONG_LIVEMODE, Outcome.REJECT): (
+        "Send it to the installation of that mode: test and live have a database and a key each.",
+    ),
     (Rule.UNKNOWN_PAYMENT, Outcome.REJECT): ("Check the payment's id and the account's key.",),
     (Rule.NEVER_EXECUTED, Outcome.HOLD): (
         "Nothing to do: Stripe never carried it out, and it is tried again.",

@@ -101,14 +101,19 @@ def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
     What is being released may be among Stripe's figure already, when its answer was lost: the
     larger of the two sums holds both readings.
     """
+    known = known_refunded_minor(unit, facts.charge)
+    return replace(facts, refunded_minor=max(facts.refunded_minor, known))
+
+
+def known_refunded_minor(unit: Unit, charge: ChargeId) -> int:
+    """Return what the refunds of a charge come to that we know of, and what is being released."""
     known = (
         select(func.coalesce(func.sum(Refund.amount_minor), 0))
-        .where(col(Refund.charge_id) == facts.charge)
+        .where(col(Refund.charge_id) == charge)
         .where(col(Refund.status).not_in(NOT_LIVE))
     )
-    releasing_minor = _in_buckets(unit, facts.charge, frozenset({Bucket.RELEASING}), Mode.LIVE)
-    ours_minor = int(unit.exec(known).one()) + releasing_minor
-    return replace(facts, refunded_minor=max(facts.refunded_minor, ours_minor))
+    releasing_minor = _in_buckets(unit, charge, frozenset({Bucket.RELEASING}), Mode.LIVE)
+    return int(unit.exec(known).one()) + releasing_minor
 
 
 def _in_buckets(

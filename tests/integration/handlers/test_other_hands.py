@@ -100,6 +100,40 @@ def test_a_refund_that_nobody_told_us_of_is_found_before_a_new_key_is_taken(stag
     assert len(stage.refunds()) == 1
 
 
+def test_a_refund_whose_event_is_late_is_found_before_ours_is_sent(stage: Stage) -> None:
+    # Somebody refunds 4,000 of 10,000 in the Dashboard while we hold 4,000 of it; nobody tells us.
+    account = stage.account()
+    charge = stage.paid(account, 10_000)
+    stage.has(account, 0)
+    request = stage.wish(charge, 4000)
+    made = stage.sandbox.control("POST", "refunds", {"charge": charge, "amount": 4000})
+    stage.has(account, 10_000)
+    due(stage, account)
+    stage.work()
+    view = stage.view(request)
+    assert (view["status"], rule(stage, request)) == ("review", "foreign_refund")
+    assert view["decision"] is not None
+    assert made["id"] in view["decision"]["why"]
+    assert stage.calls() == []
+    # Owed as well: what its person has seen is not asked about again when the event comes.
+    act(stage.services, Action.APPROVE, request, note="two lamps were broken", actor="ada")
+    reconcile(stage.services)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+
+
+def test_a_persons_release_is_void_when_a_refund_is_found_under_way(stage: Stage) -> None:
+    account = stage.account()
+    charge = stage.paid(account, 10_000)
+    stage.has(account, 0)
+    request = stage.wish(charge, 4000)
+    act(stage.services, Action.RELEASE, request, note="a good customer", actor="ada")
+    stage.sandbox.control("POST", "refunds", {"charge": charge, "amount": 4000})
+    stage.work()
+    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "foreign_refund")
+    assert stage.calls() == []
+
+
 def test_a_refund_from_before_the_wish_is_no_question(stage: Stage) -> None:
     # 1,000 of 10,000 went back three days ago. Whoever asks for 4,000 now knows, and so did intake.
     account = stage.account()

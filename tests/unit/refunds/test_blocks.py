@@ -3,6 +3,7 @@
 It may not look at balances; each sentence is compared whole, because people act on it.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from refunds.blocks import (
     check_account,
     check_charge,
     check_deadline,
+    check_livemode,
     counted_at_intake,
     without_balance,
 )
@@ -209,3 +211,17 @@ def test_waiting_for_a_balance_nobody_can_read_ends_at_the_deadline(
     late_by: timedelta, waived: set[Rule], decision: Decision
 ) -> None:
     assert without_balance(ACCOUNT, NOON, NOON + late_by, waived) == decision
+
+
+@pytest.mark.parametrize(
+    "theirs, ours, words",
+    [
+        (True, False, "ch_lamp is a payment of live mode, and this installation is of test mode."),
+        (False, True, "ch_lamp is a payment of test mode, and this installation is of live mode."),
+    ],
+)
+def test_a_payment_of_the_other_mode_is_rejected(theirs: bool, ours: bool, words: str) -> None:
+    charge = replace(charged(10_000), livemode=theirs)
+    stop = check_livemode(charge, livemode=ours)
+    assert stop == Decision(outcome=Outcome.REJECT, rule=Rule.WRONG_LIVEMODE, why=words)
+    assert check_livemode(charge, livemode=theirs) is None
