@@ -93,14 +93,14 @@ def transfer_facts(data: JsonObject, settlement: SettlementFacts | None) -> Tran
     )
 
 
-def settlement_facts(destination_payment: JsonObject) -> SettlementFacts | None:
-    """Return how a destination payment settled in its account; `None` before it has a balance
+def settlement_facts(payment: JsonObject) -> SettlementFacts | None:
+    """Return how a payment settled in the account that has it; `None` before it has a balance
     transaction.
 
     Source: Stripe docs, "The Balance Transaction object". A status other than `pending` does not
     count as pending money: only money known to be on its way may be counted on.
     """
-    entry = Fields(destination_payment, "charge").expanded("balance_transaction")
+    entry = Fields(payment, "charge").expanded("balance_transaction")
     if entry is None:
         return None
     transaction = Fields(entry, "balance_transaction")
@@ -125,6 +125,7 @@ def charge_facts(
     transfer: TransferFacts | None,
     disputed: bool,
     read_at: datetime,
+    lives_in: AccountId | None = None,
 ) -> ChargeFacts:
     """Return a charge. Source: Stripe docs, "The Charge object".
 
@@ -151,6 +152,8 @@ def charge_facts(
         platform_settled=Fields(entry, "balance_transaction").money("amount") if ours else None,
         created=charge.moment("created"),
         read_at=read_at,
+        lives_in=lives_in,
+        settlement=settlement_facts(data) if lives_in is not None else None,
     )
 
 

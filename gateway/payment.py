@@ -49,6 +49,7 @@ def read_payment(
         data,
         charge_type=kind,
         transfer=transfer,
+        lives_in=account,
         disputed=charge.flag("disputed") and _is_blocked(exchange, charge.text("id"), account),
         read_at=read_at,
     )

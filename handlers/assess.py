@@ -10,7 +10,7 @@ from datetime import datetime
 from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
 from handlers.acquaintance import known_standing
-from handlers.candidates import candidate_of, legs_for
+from handlers.candidates import candidate_of, legs_for, stripe_queues
 from handlers.expect import with_eta
 from handlers.policies import policy_of
 from handlers.services import Services
@@ -18,7 +18,7 @@ from refunds.blocks import Claim, check_account, check_charge, check_livemode, w
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, without_figures
 from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
-from refunds.facts import BalanceFacts, ChargeFacts, ChargeType
+from refunds.facts import AccountStanding, BalanceFacts, ChargeFacts, ChargeType
 from refunds.ids import PLATFORM_LANE, RequestId, lane_of
 from refunds.lifecycle import Bucket
 from refunds.money import Money
@@ -30,6 +30,8 @@ from refunds.wish import Wish
 from store.attempts import mark_reservations
 from store.charges import claimed_minor, with_known_refunds
 from store.installation import pinned_platform
+from store.observations import standing_of
+from store.queued import queued_by_others
 from store.requests import Waiting, waiting_in
 
 
@@ -67,7 +69,7 @@ def assess(services: Services, wish: Wish, created: datetime | None = None) -> A
             balances=(),
             inputs={},
         )
-    return _weigh(services, charge, policy, amount, created)
+    return _weigh(services, wish, charge, policy, amount, created)
 
 
 def assess_unread(services: Services, wish: Wish, created: datetime) -> Assessment:
@@ -102,23 +104,29 @@ def assess_unread(services: Services, wish: Wish, created: datetime) -> Assessme
 def read_charge(services: Services, wish: Wish) -> ChargeFacts:
     """Return the payment's charge, or say why it can't be refunded through Sluice."""
     if wish.account is not None:
-        raise UnsupportedChargeError(
-            "direct charges are not supported yet: leave out account, or refund in the Dashboard",
-            param="account",
-        )
+        with services.database.reading() as unit:
+            standing = standing_of(unit, wish.account)
+        if standing is AccountStanding.DEAUTHORIZED:
+            raise PaymentNotFoundError(
+                f"{wish.account} has disconnected from the platform: Stripe shows none of its "
+                "payments, and only the account itself can refund them",
+                param="account",
+            )
     try:
-        charge = services.gateway.read_payment(wish.payment)
+        charge = services.gateway.read_payment(wish.payment, wish.account)
     except NotFoundError as error:
+        seen_from = wish.account or "the platform; of a direct charge, name its account"
         raise PaymentNotFoundError(
-            f"Stripe knows no payment {wish.payment}", param="payment_intent"
+            f"Stripe knows no payment {wish.payment}, seen from {seen_from}",
+            param="payment_intent",
         ) from error
     except RejectedReadError as error:
         raise InvalidWishError(str(error), param="payment_intent") from error
-    circuit.note_success(services, None)
-    if charge.charge_type in (ChargeType.DIRECT, ChargeType.SEPARATE):
+    circuit.note_success(services, wish.account)
+    if charge.charge_type is ChargeType.SEPARATE:
         raise UnsupportedChargeError(
-            f"{charge.charge} is a {charge.charge_type} charge; destination charges and payments "
-            "of the platform itself are supported",
+            f"{charge.charge} is a {charge.charge_type} charge; direct and destination charges and "
+            "payments of the platform itself are supported",
             param="payment_intent",
         )
     return charge
@@ -161,6 +169,7 @@ def _what_stops(
 
 def _weigh(
     services: Services,
+    wish: Wish,
     charge: ChargeFacts,
     policy: Policy,
     amount: Money,
@@ -171,6 +180,7 @@ def _weigh(
     lane = lane_of(charge.account)
     with services.database.reading() as unit:
         account_mark = mark_reservations(unit, lane)
+        queued = {} if charge.account is None else queued_by_others(unit, charge.account)
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
         rows = waiting_in(unit, lane, services.mode, now)
         waiting = [candidate_of(unit, row, policy, now) for row in rows]
@@ -184,6 +194,7 @@ def _weigh(
                 available=account.available,
                 reserved=account_mark.open_minor,
                 minimum=policy.minimum_balance,
+                queued=queued,
             )
             for account in (account,)
             if account is not None and account.account is not None
@@ -194,7 +205,13 @@ def _weigh(
         request=RequestId("rr_new"),
         created=now,
         legs=legs_for(charge, amount.amount_minor, policy),
-        platform_cost=platform_cost(charge, amount.amount_minor, policy.fx_buffer_percent),
+        platform_cost=platform_cost(
+            charge,
+            amount.amount_minor,
+            policy.fx_buffer_percent,
+            fee_back=wish.refund_application_fee,
+        ),
+        stripe_queues=stripe_queues(charge, policy),
         deadline=(created or now) + policy.hold_for,
     )
     evaluation = judge(candidate, _less(pool, ahead), now)

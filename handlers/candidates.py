@@ -10,8 +10,8 @@ from refunds.candidate import Candidate
 from refunds.decision import Rule
 from refunds.facts import ChargeFacts
 from refunds.ids import RequestId
-from refunds.need import Leg, plan_legs, platform_cost
-from refunds.policy import Policy
+from refunds.need import Leg, Weighing, plan_legs, platform_cost
+from refunds.policy import Direct, Policy
 from store.charges import facts_of
 from store.database import Unit
 from store.requests import Waiting, waived_rules
@@ -26,11 +26,17 @@ def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) ->
         request=RequestId(request.id),
         created=request.created,
         legs=legs_for(charge, waiting.amount_minor, policy, stale_at=now),
-        platform_cost=platform_cost(charge, waiting.amount_minor, policy.fx_buffer_percent),
+        platform_cost=platform_cost(
+            charge,
+            waiting.amount_minor,
+            policy.fx_buffer_percent,
+            fee_back=waiting.request.refund_application_fee,
+        ),
         deadline=request.deadline,
         skipped_runs=request.skipped_runs,
         urgent=request.urgent,
         by_person=Rule.PERSON in waived,
+        stripe_queues=stripe_queues(charge, policy),
         waived=waived,
     )
 
@@ -42,7 +48,12 @@ def refreshed(
     return replace(
         candidate,
         legs=legs_for(charge, waiting.amount_minor, policy),
-        platform_cost=platform_cost(charge, waiting.amount_minor, policy.fx_buffer_percent),
+        platform_cost=platform_cost(
+            charge,
+            waiting.amount_minor,
+            policy.fx_buffer_percent,
+            fee_back=waiting.request.refund_application_fee,
+        ),
     )
 
 
@@ -50,10 +61,18 @@ def legs_for(
     charge: ChargeFacts, refund_minor: int, policy: Policy, *, stale_at: datetime | None = None
 ) -> tuple[Leg, ...]:
     """Return what the refund asks of connected accounts; `stale_at` is now for an older reading."""
-    return plan_legs(
-        charge,
-        refund_minor,
+    weighing = Weighing(
         fx_buffer_percent=policy.fx_buffer_percent,
         count_own_pending=policy.count_own_pending,
         stale_at=stale_at,
     )
+    return plan_legs(charge, refund_minor, weighing)
+
+
+def stripe_queues(charge: ChargeFacts, policy: Policy) -> bool:
+    """Whether a refund goes out though its account may be short, because Stripe queues it.
+
+    Only a card's refund is queued, others fail. Source: Stripe docs, "Refunds".
+    """
+    queued = charge.lives_in is not None and charge.payment_method == "card"
+    return queued and policy.direct is Direct.SEND

@@ -23,6 +23,7 @@ from store.attempts import ReservationMark, add_run, mark_reservations
 from store.database import Unit
 from store.lanes import LaneClaim
 from store.observations import add_snapshot, standing_of
+from store.queued import queued_by_others
 from store.tables.attempts import ReleaseRun
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +38,8 @@ class AccountGround:
     mark: ReservationMark
     minimum: Amounts
     """What its policy leaves there."""
+    queued: Mapping[Currency, int]
+    """What Stripe will take for refunds of other hands as soon as it is there."""
     balance: BalanceFacts | None
     """`None` where the account has left or denies us a look."""
     denied: bool
@@ -75,6 +78,7 @@ def read_ground(
     with services.database.reading() as unit:
         standings = {account: standing_of(unit, account) for account in names}
         marks = {account: mark_reservations(unit, lane_of(account)) for account in names}
+        queued = {account: queued_by_others(unit, account) for account in names}
         minima = {account: policy_of(services, unit, account).minimum_balance for account in names}
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
     platform = services.gateway.read_balance(None)
@@ -84,6 +88,7 @@ def read_ground(
             standing=standings[account],
             mark=marks[account],
             minimum=minima[account],
+            queued=queued[account],
             balance=balance,
             denied=balance is None and standings[account] is not AccountStanding.DEAUTHORIZED,
         )
@@ -103,6 +108,7 @@ def read_ground(
                     available=ground.balance.available,
                     reserved=ground.mark.open_minor,
                     minimum=ground.minimum,
+                    queued=ground.queued,
                 )
                 for account, ground in accounts.items()
                 if ground.balance is not None
@@ -154,6 +160,7 @@ def inputs_of(ground: Ground, candidate: Candidate) -> dict[str, object]:
                 "own_pending": draw.own_pending_minor,
                 "available": there.balance.available_in(draw.need.currency),
                 "reserved": there.mark.open_minor.get(draw.need.currency, 0),
+                "queued": there.queued.get(draw.need.currency, 0),
             }
         )
     return figures | {"accounts": accounts}

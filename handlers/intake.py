@@ -138,6 +138,7 @@ def _new_row(
         wish_digest=wish.digest(),
         actor=actor,
         payment=wish.payment,
+        account=wish.account,
         asked_minor=wish.amount_minor,
         reason=wish.reason,
         refund_application_fee=wish.refund_application_fee,

@@ -30,13 +30,13 @@ def read_changed_payments(services: Services, lane: LaneId) -> None:
         changed = changed_charges(unit, lane, AT_ONCE)
     for charge in changed:
         try:
-            facts = services.gateway.read_payment(charge)
+            facts = services.gateway.read_payment(charge.charge, charge.lives_in)
         except UnavailableError as error:
             circuit.note_trouble(services, error.account, error.trouble)
-            _log.warning("payment.unavailable", charge=charge, trouble=error.trouble)
+            _log.warning("payment.unavailable", charge=charge.charge, trouble=error.trouble)
             return
         except ReadError as error:
-            _log.warning("payment.unreadable", charge=charge, reason=str(error))
+            _log.warning("payment.unreadable", charge=charge.charge, reason=str(error))
             continue
         with services.database.unit_of_work() as unit:
             save_charge(unit, facts)

@@ -15,7 +15,7 @@ from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.review import record_decision
 from handlers.services import Services
 from refunds.attempt import Intent, plan_steps
-from refunds.blocks import Claim, check_account, check_charge
+from refunds.blocks import Claim, check_charge, check_drawn_on
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, Rule
 from refunds.facts import ChargeFacts
@@ -169,7 +169,8 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
     candidate, evaluation, amount = going.candidate, going.evaluation, going.amount
     attempt = AttemptId(mint("ra", now))
     need = evaluation.need
-    uncovered = candidate.by_person and bool(evaluation.shortfall_minor)
+    short = bool(evaluation.shortfalls)
+    uncovered = short and candidate.by_person and not candidate.direct
     calls = plan_steps(
         charge,
         Intent(
@@ -204,12 +205,13 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
             need_minor=need.amount_minor if need else None,
             need_currency=need.currency if need else None,
             uncovered=uncovered,
+            queued=short and candidate.may_overdraw,
             prepared_at=now,
             next_try_at=now + ATTEMPT_LEASE,
             claimed_by=ground.claim.worker,
         ),
         calls,
-        reserve,
+        [(holder, amount) for holder, amount in reserve if amount.amount_minor > 0],
     )
     if candidate.by_person:
         use_person_waiver(unit, request.id, now)
@@ -220,7 +222,9 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
         attempt=attempt,
         need=need,
     )
-    drawn_on_account = bool(candidate.legs) and going.bucket is Bucket.REQUESTED
+    drawn_on_account = (
+        bool(candidate.legs) and not candidate.may_overdraw and going.bucket is Bucket.REQUESTED
+    )
     turn = (Bucket.HELD,) if drawn_on_account else ()
     path = (going.bucket, *turn, Bucket.RELEASING)
     move_along(unit, request, path, amount.amount_minor, because)
@@ -253,8 +257,9 @@ def _what_stops(
     now: datetime,
 ) -> Decision | None:
     waived = waived_rules(unit, request.id, now)
-    for draw in () if candidate.by_person else candidate.draws:
-        stop = check_account(draw.account, standing_of(unit, draw.account), waived)
+    for draw in candidate.draws:
+        standing = standing_of(unit, draw.account)
+        stop = check_drawn_on(replace(candidate, waived=waived), draw.account, standing)
         if stop is not None:
             return stop
     return check_charge(
@@ -297,6 +302,7 @@ def _counted_again(unit: Unit, ground: Ground, candidate: Candidate, pool: Pool)
     accounts = {
         draw.purse: there.balance.available_in(draw.need.currency)
         - reserved_since(unit, there.mark, draw.need.currency)
+        - there.queued.get(draw.need.currency, 0)
         - there.minimum.get(draw.need.currency, 0)
         for draw in candidate.draws
         if (there := ground.accounts[draw.account]).balance is not None

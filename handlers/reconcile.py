@@ -16,7 +16,7 @@ from handlers.due import promise_ended
 from handlers.services import Services
 from handlers.settle import Applied, apply_refund
 from refunds.ids import ChargeId
-from store.charges import unfinished_charges
+from store.charges import ChargePlace, unfinished_charges
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ def reconcile(
                 on_progress(found.charges)
         if len(page) < PAGE:
             break
-        after = page[-1]
+        after = page[-1].charge
     if found.unreadable and circuit.closed_until(services, None) is not None:
         found = replace(found, interrupted=True)
     _log.info(
@@ -78,31 +78,32 @@ def reconcile(
     return found
 
 
-def _compared(services: Services, charge: ChargeId, found: Reconciled) -> Reconciled:
+def _compared(services: Services, place: ChargePlace, found: Reconciled) -> Reconciled:
     """Compare one charge and return the tally with it in."""
     found = replace(found, charges=found.charges + 1)
     try:
-        seen, changed = reconcile_charge(services, charge)
+        seen, changed = reconcile_charge(services, place)
     except UnavailableError as error:
         circuit.note_trouble(services, error.account, error.trouble)
     except ReadError as error:
-        _log.warning("reconcile.unreadable", charge=charge, reason=str(error))
+        _log.warning("reconcile.unreadable", charge=place.charge, reason=str(error))
     else:
         return replace(found, refunds=found.refunds + seen, corrected=found.corrected + changed)
     return replace(found, unreadable=found.unreadable + 1)
 
 
-def reconcile_charge(services: Services, charge: ChargeId) -> tuple[int, int]:
+def reconcile_charge(services: Services, place: ChargePlace) -> tuple[int, int]:
     """Take in every refund of a charge; return how many there are and how many were news.
 
     Raise the gateway's `ReadError` where they can't be listed.
     """
+    charge = place.charge
     try:
-        listed = services.gateway.list_refunds(charge)
+        listed = services.gateway.list_refunds(charge, place.lives_in)
     except NotFoundError:
         _log.exception("reconcile.charge_gone", charge=charge)
         raise
-    circuit.note_success(services, None)
+    circuit.note_success(services, place.lives_in)
     changed = 0
     for facts in listed:
         now = services.clock()

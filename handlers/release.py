@@ -20,13 +20,14 @@ from handlers.policies import policy_of
 from handlers.prepare import NotPrepared, Pretended, prepare
 from handlers.services import Services
 from handlers.unheard import heed_unheard_refunds
-from refunds.blocks import check_account, without_balance
+from refunds.blocks import check_drawn_on, without_balance
 from refunds.candidate import Candidate, in_turn
 from refunds.decision import Evaluation, Outcome, Rule, decide, without_figures
 from refunds.errors import LeaseLostError
 from refunds.ids import RequestId, account_of
 from refunds.retry import LANE_BACKOFF, UNREADABLE_BACKOFF, RetryAt
 from refunds.rules import judge
+from store.charges import lives_in
 from store.lanes import (
     LaneClaim,
     claim_due_lane,
@@ -119,14 +120,12 @@ def _handle(
 
 def _before_balances(services: Services, ground: Ground, candidate: Candidate) -> Evaluation | None:
     """Return the verdict where an account stops it, or can't be looked into; `None`: weigh it."""
-    if candidate.by_person:
-        return None
     for draw in candidate.draws:
         there = ground.accounts[draw.account]
-        stop = check_account(draw.account, there.standing, candidate.waived)
+        stop = check_drawn_on(candidate, draw.account, there.standing)
         if stop is not None:
             return without_figures(stop)
-        if there.denied:
+        if there.denied and not candidate.by_person:
             unread = without_balance(
                 draw.account, candidate.deadline, services.clock(), candidate.waived
             )
@@ -140,7 +139,7 @@ def _release(
     """Prepare, call, settle; return the verdict if it has to wait after all."""
     account = account_of(ground.claim.lane)
     try:
-        charge = services.gateway.read_payment(waiting.charge.id)
+        charge = services.gateway.read_payment(waiting.charge.id, lives_in(waiting.charge))
         heed_unheard_refunds(services, charge)
     except NotFoundError as error:
         why = f"Stripe no longer knows {waiting.charge.id}: {error}"

@@ -22,7 +22,7 @@ from refunds.errors import (
     UnsupportedChargeError,
     WishError,
 )
-from refunds.ids import RequestId
+from refunds.ids import AccountId, RequestId
 from refunds.lifecycle import Bucket, Status
 from refunds.retry import LANE_BACKOFF, RetryAt
 from refunds.wish import Wish
@@ -49,12 +49,21 @@ def decide_due_request(services: Services) -> bool:
         row = None if claimed is None else get_request(unit, claimed[0])
     if claimed is None or row is None:
         return False
-    wish = Wish(payment=row.payment, amount_minor=row.asked_minor, additional=row.additional)
+    wish = Wish(
+        payment=row.payment,
+        amount_minor=row.asked_minor,
+        account=AccountId(row.account) if row.account else None,
+        refund_application_fee=row.refund_application_fee,
+        additional=row.additional,
+    )
     try:
         assessment = _assess_at_last(services, wish, row.created)
     except UnavailableError as error:
         circuit.note_trouble(services, error.account, error.trouble)
-        _decide_later(services, claimed)
+        if error.denied_in_account and wish.account is not None and now >= row.deadline:
+            _reject(services, claimed[0], _out_of_reach(wish.account))
+        else:
+            _decide_later(services, claimed)
     except WishError as error:
         _reject(services, claimed[0], _refusal(error))
     except ReadError as error:
@@ -123,6 +132,12 @@ def _decide_later(services: Services, claimed: tuple[RequestId, int]) -> None:
         if row.decide_after is not None:
             row.decide_after = again.at
             unit.add(row)
+
+
+def _out_of_reach(account: AccountId) -> Decision:
+    """Return the end of a wish whose payment lives where Stripe does not let the platform look."""
+    why = f"Stripe denies the platform access to {account}, in which the payment was made."
+    return decide(Outcome.REJECT, Rule.ACCOUNT_DEAUTHORIZED, why)
 
 
 def _refusal(error: WishError) -> Decision:

@@ -8,7 +8,7 @@ import structlog
 from handlers.reconcile import reconcile_charge
 from handlers.services import Services
 from refunds.facts import ChargeFacts
-from store.charges import known_refunded_minor
+from store.charges import ChargePlace, known_refunded_minor
 
 _log = structlog.get_logger(__name__)
 
@@ -29,4 +29,4 @@ def heed_unheard_refunds(services: Services, charge: ChargeFacts) -> None:
         refunded_minor=charge.refunded_minor,
         known_minor=known_minor,
     )
-    reconcile_charge(services, charge.charge)
+    reconcile_charge(services, ChargePlace(charge=charge.charge, lives_in=charge.lives_in))

@@ -36,7 +36,7 @@ from store.attempts import (
     settle_step,
     steps_of,
 )
-from store.charges import lock_charge
+from store.charges import load_charge, lock_charge
 from store.database import Unit
 from store.lanes import mark_due
 from store.ledger import Because
@@ -117,7 +117,10 @@ def _look(services: Services, row: ReleaseAttempt) -> None:
 
 def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
     """Settle the attempt by the payment's refunds; return whether its refund exists."""
-    refunds = services.gateway.list_refunds(ChargeId(row.charge_id))
+    with services.database.reading() as unit:
+        known = load_charge(unit, row.charge_id)
+    assert known is not None, "an attempt has its charge"
+    refunds = services.gateway.list_refunds(known.charge, known.lives_in)
     now = services.clock()
     with services.database.unit_of_work() as unit:
         charge = lock_charge(unit, row.charge_id)

@@ -55,8 +55,8 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
 
     Covered: one refund that reverses its transfer. Uncovered: the refund alone, then a reversal of
     what the account can spare. Nothing left to reverse: the refund alone, because Stripe refuses to
-    reverse a transfer that is fully reversed. Source: Stripe docs, "Create a refund",
-    "Create a transfer reversal".
+    reverse a transfer that is fully reversed. Direct: one refund, in the account the charge lives
+    in. Source: Stripe docs, "Create a refund", "Create a transfer reversal".
     """
     reverses = any(leg.reversal_minor > 0 for leg in intent.legs) and not intent.uncovered
     params: dict[str, ParamValue] = {
@@ -66,7 +66,8 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
     }
     if reverses:
         params["reverse_transfer"] = True
-    if intent.refund_application_fee and reverses and charge.application_fee_minor:
+    fee_may_go_back = reverses or charge.lives_in is not None
+    if intent.refund_application_fee and fee_may_go_back and charge.application_fee_minor:
         params["refund_application_fee"] = True
     if intent.reason is not None:
         params["reason"] = intent.reason
@@ -74,7 +75,7 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
         kind=StepKind.REFUND,
         params=params,
         target=None,
-        account=None,
+        account=charge.lives_in,
         idempotency_key=_key(intent.attempt, 1),
     )
     if charge.transfer is None or not intent.uncovered:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from refunds.candidate import Candidate
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import AccountStanding, ChargeFacts
+from refunds.ids import AccountId
 from refunds.money import Money, format_minor
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
@@ -85,6 +87,21 @@ def check_account(account: str, standing: AccountStanding, waived: Set[Rule]) ->
             )
         case _:
             return None
+
+
+def check_drawn_on(
+    candidate: Candidate, account: AccountId, standing: AccountStanding
+) -> Decision | None:
+    """Return what stops a waiting request from drawing on this account; `None` if nothing does.
+
+    A person's release passes an account by. One that left can't be passed by where the payment is
+    its own: Stripe lets nobody else refund it.
+    """
+    if standing is AccountStanding.DEAUTHORIZED and candidate.direct:
+        return check_account(account, standing, frozenset())
+    if candidate.by_person:
+        return None
+    return check_account(account, standing, candidate.waived)
 
 
 def without_balance(account: str, deadline: datetime, now: datetime, waived: Set[Rule]) -> Decision:

@@ -28,6 +28,9 @@ class Candidate:
     urgent: bool = False
     by_person: bool = False
     """A person released it: it goes out whatever the account covers."""
+    stripe_queues: bool = False
+    """A direct charge whose refund goes out at once: Stripe queues it while the account is short.
+    """
     waived: Set[Rule] = frozenset()
 
     @property
@@ -49,6 +52,16 @@ class Candidate:
             for draw in self.draws
             if draw.from_available_minor > 0
         }
+
+    @property
+    def direct(self) -> bool:
+        """Whether the payment lives in the account, so that nobody can stand in for it."""
+        return any(leg.transfer is None for leg in self.legs)
+
+    @property
+    def may_overdraw(self) -> bool:
+        """Whether Stripe is asked for all of it, whatever the account has now."""
+        return self.stripe_queues or (self.direct and self.by_person)
 
     def without_own_pending(self) -> Self:
         """Return the request as one that counts on nothing but available money."""

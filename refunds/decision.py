@@ -26,6 +26,8 @@ class Rule(StrEnum):
     """Which rule decided. Each has its next steps below."""
 
     COVER = "cover"
+    DIRECT_SENT = "direct_sent"
+    DIRECT_SHORT = "direct_short"
     PLATFORM_SHORT = "platform_short"
     OLDER_FIRST = "older_first"
     STRIPE_SHORT = "stripe_short"
@@ -55,6 +57,14 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
         "Or ask the connected account to add funds.",
         "Or release it uncovered, at the platform's expense.",
     ),
+    (Rule.DIRECT_SENT, Outcome.RELEASE): (
+        "Nothing to do: Stripe takes it from the account as soon as it can, within 45 days.",
+    ),
+    (Rule.DIRECT_SHORT, Outcome.HOLD): (
+        "Wait: it is released by itself as soon as the balance covers it.",
+        "Or ask the connected account to add funds.",
+        "Or release it: Stripe queues a card's refund, and refuses others.",
+    ),
     (Rule.PLATFORM_SHORT, Outcome.HOLD): ("Add funds to the platform's Stripe balance.",),
     (Rule.OLDER_FIRST, Outcome.HOLD): (
         "Wait: an older request was passed over too often and goes first.",
@@ -81,6 +91,9 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     ),
     (Rule.ACCOUNT_DEAUTHORIZED, Outcome.REVIEW): (
         "Release it uncovered, at the platform's expense, or close it.",
+    ),
+    (Rule.ACCOUNT_DEAUTHORIZED, Outcome.REJECT): (
+        "The account has to refund it by itself: the payment is its own.",
     ),
     (Rule.ACCOUNT_DEAUTHORIZED, Outcome.HOLD): (
         "Look in the Stripe Dashboard whether the account is still connected.",

@@ -98,7 +98,7 @@ class ReversalFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlementFacts:
-    """The destination payment's balance transaction, read in the connected account."""
+    """How a payment settled in a connected account: its balance transaction, read there."""
 
     amount: Money
     """Gross, in the currency the account settles in."""
@@ -172,6 +172,10 @@ class ChargeFacts:
     """Gross of the charge's own balance transaction, in the currency the platform settles in."""
     created: datetime
     read_at: datetime
+    lives_in: AccountId | None = None
+    """The connected account a direct charge was made in; `None`: the platform itself."""
+    settlement: SettlementFacts | None = None
+    """A direct charge's own balance transaction, in the account it lives in."""
 
     @property
     def remaining_minor(self) -> int:
@@ -181,7 +185,7 @@ class ChargeFacts:
     @property
     def account(self) -> AccountId | None:
         """The connected account whose balance a refund draws on."""
-        return self.transfer.account if self.transfer else None
+        return self.transfer.account if self.transfer else self.lives_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     _row(
         Bucket.REQUESTED,
         Bucket.RELEASING,
-        "prepared; only where no connected account is drawn on first",
+        "prepared; where no account is drawn on, or Stripe queues the refund",
     ),
     _row(Bucket.HELD, Bucket.RELEASING, "prepared by a release run"),
     _row(Bucket.HELD, Bucket.REVIEW, "a rule asks for a person"),

@@ -116,78 +116,104 @@ def _own_used_minor(leg: Leg) -> int:
     return min(leg.own_pending_minor, leg.need.total_minor)
 
 
-def plan_legs(
-    charge: ChargeFacts,
-    refund_minor: int,
-    *,
-    fx_buffer_percent: int,
-    count_own_pending: bool,
-    stale_at: datetime | None = None,
-) -> tuple[Leg, ...]:
-    """Return what the refund asks of connected accounts; nothing for the platform's own payments.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """How needs are weighed: what a policy says, and how old the reading is."""
 
-    Where the charge was read earlier, `stale_at` is now: money that was pending then and has become
+    fx_buffer_percent: int
+    count_own_pending: bool = True
+    stale_at: datetime | None = None
+    """Now, where the payment was read earlier: money that was pending then and has become
     available since is part of the balance, and counting it here would count it twice.
     """
-    transfer = charge.transfer
-    if transfer is None:
-        return ()
-    in_transfer_minor = reversal_minor(charge, transfer, refund_minor)
-    own_minor = 0
-    if count_own_pending and _still_pending(transfer.settlement, stale_at):
-        own_minor = own_pending_minor(transfer)
-    return (
-        Leg(
-            account=transfer.account,
-            transfer=transfer.transfer,
-            need=reversal_need(transfer, in_transfer_minor, fx_buffer_percent),
-            own_pending_minor=own_minor,
-            reversal_minor=in_transfer_minor,
+
+
+def plan_legs(charge: ChargeFacts, refund_minor: int, weighing: Weighing) -> tuple[Leg, ...]:
+    """Return what the refund asks of connected accounts; nothing for the platform's own payments.
+
+    A direct charge is refunded out of the account it lives in: all of it, in the currency it
+    settled in there. Source: Stripe docs, "Refund direct charges".
+    """
+    if charge.lives_in is not None:
+        legs: tuple[Leg, ...] = (_direct_leg(charge, charge.lives_in, refund_minor, weighing),)
+    elif charge.transfer is not None:
+        taken_minor = reversal_minor(charge, charge.transfer, refund_minor)
+        legs = (_reversal_leg(charge.transfer, taken_minor, weighing),)
+    else:
+        legs = ()
+    return legs
+
+
+def _direct_leg(
+    charge: ChargeFacts, account: AccountId, refund_minor: int, weighing: Weighing
+) -> Leg:
+    return Leg(
+        account=account,
+        transfer=None,
+        need=_settled_need(refund_minor, charge.amount, charge.settlement, weighing),
+        own_pending_minor=_own_pending(
+            charge.refunded_minor, charge.amount, charge.settlement, weighing
         ),
+        reversal_minor=0,
     )
 
 
-def reversal_need(transfer: TransferFacts, in_transfer_minor: int, fx_buffer_percent: int) -> Need:
-    """Return what reversing this much of a transfer needs, in the account's settlement currency."""
-    settled = transfer.settlement.amount if transfer.settlement else transfer.amount
-    if settled.currency == transfer.amount.currency:
-        return Need(amount_minor=in_transfer_minor, currency=settled.currency, fx_buffer_minor=0)
-    converted_minor = share_ceil(
-        in_transfer_minor, transfer.amount.amount_minor, settled.amount_minor
+def _reversal_leg(transfer: TransferFacts, in_transfer_minor: int, weighing: Weighing) -> Leg:
+    return Leg(
+        account=transfer.account,
+        transfer=transfer.transfer,
+        need=_settled_need(in_transfer_minor, transfer.amount, transfer.settlement, weighing),
+        own_pending_minor=_own_pending(
+            transfer.reversed_minor, transfer.amount, transfer.settlement, weighing
+        ),
+        reversal_minor=in_transfer_minor,
     )
+
+
+def _settled_need(
+    part_minor: int, whole: Money, settlement: SettlementFacts | None, weighing: Weighing
+) -> Need:
+    """Return what taking a part of a payment back needs, in the currency it settled in."""
+    settled = settlement.amount if settlement else whole
+    if settled.currency == whole.currency:
+        return Need(amount_minor=part_minor, currency=settled.currency, fx_buffer_minor=0)
+    converted_minor = share_ceil(part_minor, whole.amount_minor, settled.amount_minor)
     return Need(
         amount_minor=converted_minor,
         currency=settled.currency,
-        fx_buffer_minor=percent_ceil(converted_minor, fx_buffer_percent),
+        fx_buffer_minor=percent_ceil(converted_minor, weighing.fx_buffer_percent),
     )
 
 
-def own_pending_minor(transfer: TransferFacts) -> int:
-    """Return how much of the transfer's own money is still pending in the account, need's currency.
+def _own_pending(
+    gone_minor: int, whole: Money, settlement: SettlementFacts | None, weighing: Weighing
+) -> int:
+    """Return how much of a payment's own money is still pending in the account, need's currency.
 
-    A refund with `reverse_transfer` nets against it. Only the net counts (the application fee has
-    left already), less what was reversed before.
+    What takes it back nets against it. Only the net counts (fees have left already), less what was
+    taken back before.
     """
-    settlement = transfer.settlement
-    if settlement is None or not settlement.pending:
+    if settlement is None or not settlement.pending or not weighing.count_own_pending:
         return 0
-    gone_minor = share_ceil(
-        transfer.reversed_minor, transfer.amount.amount_minor, settlement.amount.amount_minor
-    )
-    return max(0, settlement.net_minor - gone_minor)
+    available_on, stale_at = settlement.available_on, weighing.stale_at
+    if stale_at is not None and available_on is not None and available_on <= stale_at:
+        return 0
+    gone_settled_minor = share_ceil(gone_minor, whole.amount_minor, settlement.amount.amount_minor)
+    return max(0, settlement.net_minor - gone_settled_minor)
 
 
-def _still_pending(settlement: SettlementFacts | None, stale_at: datetime | None) -> bool:
-    if settlement is None or stale_at is None or settlement.available_on is None:
-        return True
-    return settlement.available_on > stale_at
-
-
-def platform_cost(charge: ChargeFacts, refund_minor: int, fx_buffer_percent: int) -> Money:
+def platform_cost(
+    charge: ChargeFacts, refund_minor: int, fx_buffer_percent: int, *, fee_back: bool = False
+) -> Money:
     """Return what the platform's own balance pays at first, in the currency it settled the charge.
 
-    The reversal is credited afterwards and is not counted: the order is undocumented.
+    The reversal is credited afterwards and is not counted: the order is undocumented. Of a direct
+    charge the platform pays its share of the application fee, where that goes back as well.
     """
+    if charge.lives_in is not None:
+        fee_minor = (charge.application_fee_minor or 0) if fee_back else 0
+        share_minor = share_ceil(refund_minor, charge.amount.amount_minor, fee_minor)
+        return Money(share_minor, charge.amount.currency)
     settled = charge.platform_settled
     if settled is None or settled.currency == charge.amount.currency:
         return Money(refund_minor, charge.amount.currency)

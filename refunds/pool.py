@@ -3,6 +3,7 @@
 This module adds and subtracts; it may not read a balance or judge a request.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -22,16 +23,15 @@ class Holding:
     reserved: Mapping[Currency, int] = field(default_factory=dict)
     minimum: Mapping[Currency, int] = field(default_factory=dict)
     """What must stay there."""
+    queued: Mapping[Currency, int] = field(default_factory=dict)
+    """What Stripe takes first: refunds of other hands that wait for money to come in."""
 
     def free_minor(self) -> dict[Currency, int]:
         """Return what may be promised of each currency; below nothing where too much was."""
-        currencies = self.available.keys() | self.reserved.keys() | self.minimum.keys()
-        return {
-            currency: self.available.get(currency, 0)
-            - self.reserved.get(currency, 0)
-            - self.minimum.get(currency, 0)
-            for currency in currencies
-        }
+        left = Counter(self.available)
+        for kept in (self.reserved, self.minimum, self.queued):
+            left.subtract(kept)
+        return dict(left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +54,11 @@ class Pool:
     def takes_of(self, candidate: Candidate) -> dict[PurseKey, int]:
         """Return what a release takes from each available balance.
 
-        An uncovered release takes no more than there is; the rest is the platform's exposure.
+        An uncovered release takes no more than there is; the rest is the platform's exposure. What
+        Stripe queues will take all of it: it has first claim on whatever comes in.
         """
+        if candidate.may_overdraw:
+            return candidate.takes
         return {
             draw.purse: min(draw.from_available_minor, max(0, self.account.get(draw.purse, 0)))
             for draw in candidate.draws

@@ -62,7 +62,7 @@ def _hand(candidate: Candidate, pool: Pool) -> _Hand:
 def _platform_short(hand: _Hand) -> Decision | None:
     cost = hand.candidate.platform_cost
     has_minor = hand.pool.platform.get(cost.currency, 0)
-    if has_minor >= cost.amount_minor:
+    if has_minor >= cost.amount_minor or cost.amount_minor == 0:
         return None
     return decide(
         Outcome.HOLD,
@@ -79,6 +79,9 @@ def _by_person(hand: _Hand) -> Decision | None:
         return decide(
             Outcome.RELEASE, Rule.PERSON, "A person released it, and the balance covers it."
         )
+    if hand.candidate.direct:
+        why = f"A person released it. {_told(hand)}: {_lacks(hand)}; {_QUEUED}."
+        return decide(Outcome.RELEASE, Rule.PERSON, why)
     stands_in = " and ".join(_stands_in(hand, figure) for figure in hand.short)
     return decide(
         Outcome.RELEASE,
@@ -95,6 +98,18 @@ def _stands_in(hand: _Hand, figure: _Figure) -> str:
     return f"{exposed} of {describe_need(need)}{where}"
 
 
+_QUEUED: Final = "Stripe queues the refund until the account has it"
+
+
+def _sent_direct(hand: _Hand) -> Decision | None:
+    if not hand.candidate.stripe_queues:
+        return None
+    if not hand.short:
+        return _covered(hand)
+    why = f"{_told(hand)}: {_lacks(hand)}; {_QUEUED}."
+    return decide(Outcome.RELEASE, Rule.DIRECT_SENT, why)
+
+
 def _contradicted(hand: _Hand) -> Decision | None:
     if not any(figure.draw.purse in hand.pool.closed for figure in hand.figures):
         return None
@@ -108,8 +123,12 @@ def _contradicted(hand: _Hand) -> Decision | None:
 def _short(hand: _Hand) -> Decision | None:
     if not hand.short:
         return None
-    missing = " and ".join(_missing(hand, figure) for figure in hand.short)
-    return decide(Outcome.HOLD, Rule.COVER, f"{_told(hand)}: {missing}.")
+    rule = Rule.DIRECT_SHORT if hand.candidate.direct else Rule.COVER
+    return decide(Outcome.HOLD, rule, f"{_told(hand)}: {_lacks(hand)}.")
+
+
+def _lacks(hand: _Hand) -> str:
+    return " and ".join(_missing(hand, figure) for figure in hand.short)
 
 
 def _missing(hand: _Hand, figure: _Figure) -> str:
@@ -137,14 +156,21 @@ def _covered(hand: _Hand) -> Decision:
     return decide(Outcome.RELEASE, Rule.COVER, f"{_told(hand)}: covered.")
 
 
-_HOLDING_RULES: Final = (_platform_short, _by_person, _contradicted, _short, _out_of_turn)
+_RULES: Final = (
+    _platform_short,
+    _by_person,
+    _sent_direct,
+    _contradicted,
+    _short,
+    _out_of_turn,
+)
 """In this order; the first that has something to say decides."""
 
 
 def judge(candidate: Candidate, pool: Pool, now: datetime) -> Evaluation:
     """Return the verdict on one request against what the pool still holds."""
     hand = _hand(candidate, pool)
-    said = (decision for rule in _HOLDING_RULES if (decision := rule(hand)) is not None)
+    said = (decision for rule in _RULES if (decision := rule(hand)) is not None)
     decision = next(said, None) or _covered(hand)
     if decision.outcome is Outcome.HOLD:
         decision = check_deadline(candidate.deadline, now, candidate.waived) or decision

@@ -4,13 +4,20 @@ It may not decide whether a refund fits; it counts what is claimed.
 """
 
 from collections.abc import Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, text, union
 from sqlmodel import col, select
 
-from refunds.facts import NOT_LIVE, ChargeFacts, RefundStatus, SettlementFacts, TransferFacts
+from refunds.facts import (
+    NOT_LIVE,
+    ChargeFacts,
+    ChargeType,
+    RefundStatus,
+    SettlementFacts,
+    TransferFacts,
+)
 from refunds.ids import AccountId, ChargeId, LaneId, PaymentIntentId, RequestId, TransferId
 from refunds.lifecycle import OPEN, Bucket
 from refunds.money import Currency, Money
@@ -134,9 +141,18 @@ def _in_buckets(
     return int(unit.exec(statement).one())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePlace:
+    """A charge, and where Stripe has to be asked about it."""
+
+    charge: ChargeId
+    lives_in: AccountId | None
+    """`None` is the platform itself."""
+
+
 def unfinished_charges(
     unit: Unit, *, since: datetime, after: ChargeId | None, limit: int
-) -> list[ChargeId]:
+) -> list[ChargePlace]:
     """Return charges, by id and after `after`, whose books may still change by Stripe's doing.
 
     That is: money of a request that waits, is on its way or pending; and refunds of ours made at or
@@ -155,11 +171,16 @@ def unfinished_charges(
         .where(col(Refund.charge_id) > (after or ""))
     )
     both = union(moving, young).subquery()
-    statement = select(both.c.charge_id).order_by(both.c.charge_id).limit(limit)
-    return [ChargeId(charge) for charge in unit.exec(statement)]
+    statement = (
+        select(Charge.id, Charge.charge_type, Charge.account)
+        .join(both, both.c.charge_id == col(Charge.id))
+        .order_by(col(Charge.id))
+        .limit(limit)
+    )
+    return [_place(*row) for row in unit.exec(statement)]
 
 
-def changed_charges(unit: Unit, lane: LaneId, limit: int) -> list[ChargeId]:
+def changed_charges(unit: Unit, lane: LaneId, limit: int) -> list[ChargePlace]:
     """Return charges of requests that wait in a lane and of which a refund was read later than the
     charge itself, by id.
     """
@@ -169,7 +190,7 @@ def changed_charges(unit: Unit, lane: LaneId, limit: int) -> list[ChargeId]:
         .exists()
     )
     statement = (
-        select(Charge.id)
+        select(Charge.id, Charge.charge_type, Charge.account)
         .join(RefundRequest, col(RefundRequest.charge_id) == col(Charge.id))
         .join(RequestBucket, col(RequestBucket.request_id) == col(RefundRequest.id))
         .where(text(WAITING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
@@ -178,7 +199,19 @@ def changed_charges(unit: Unit, lane: LaneId, limit: int) -> list[ChargeId]:
         .order_by(col(Charge.id))
         .limit(limit)
     )
-    return [ChargeId(charge) for charge in unit.exec(statement)]
+    return [_place(*row) for row in unit.exec(statement)]
+
+
+def lives_in(row: Charge) -> AccountId | None:
+    """Return the account a charge lives in; `None` is the platform itself."""
+    return _place(row.id, row.charge_type, row.account).lives_in
+
+
+def _place(charge: str, charge_type: ChargeType, account: str | None) -> ChargePlace:
+    direct = charge_type is ChargeType.DIRECT and account is not None
+    return ChargePlace(
+        charge=ChargeId(charge), lives_in=AccountId(account) if direct and account else None
+    )
 
 
 def facts_of(row: Charge) -> ChargeFacts:
@@ -199,6 +232,8 @@ def facts_of(row: Charge) -> ChargeFacts:
         disputed=row.disputed,
         payment_method=row.payment_method,
         transfer=_transfer_of(row),
+        lives_in=lives_in(row),
+        settlement=_settlement_of(row) if row.charge_type is ChargeType.DIRECT else None,
         application_fee_minor=row.application_fee_minor,
         platform_settled=settled,
         created=row.created,
@@ -211,26 +246,29 @@ def _transfer_of(row: Charge) -> TransferFacts | None:
         return None
     assert row.transfer_minor is not None
     assert row.transfer_currency is not None
-    settlement = None
-    if row.settled_minor is not None and row.settled_currency is not None:
-        settlement = SettlementFacts(
-            amount=Money(row.settled_minor, Currency(row.settled_currency)),
-            net_minor=row.settled_net_minor or 0,
-            pending=bool(row.settled_pending),
-            available_on=row.settled_available_on,
-        )
     return TransferFacts(
         transfer=TransferId(row.transfer),
         account=AccountId(row.account),
         amount=Money(row.transfer_minor, Currency(row.transfer_currency)),
         reversed_minor=row.transfer_reversed_minor or 0,
-        settlement=settlement,
+        settlement=_settlement_of(row),
+    )
+
+
+def _settlement_of(row: Charge) -> SettlementFacts | None:
+    if row.settled_minor is None or row.settled_currency is None:
+        return None
+    return SettlementFacts(
+        amount=Money(row.settled_minor, Currency(row.settled_currency)),
+        net_minor=row.settled_net_minor or 0,
+        pending=bool(row.settled_pending),
+        available_on=row.settled_available_on,
     )
 
 
 def _values(facts: ChargeFacts) -> dict[str, object]:
     transfer = facts.transfer
-    settlement = transfer.settlement if transfer else None
+    settlement = transfer.settlement if transfer else facts.settlement
     platform = facts.platform_settled
     return {
         "id": facts.charge,

@@ -172,7 +172,8 @@ def _promised_by(unit: Unit, runs: Sequence[str]) -> _Promised:
     """Return what runs promised, per run, holder and currency.
 
     An attempt's reservation is what it takes from the available balance: own pending money that a
-    policy lets it count on is not in it, nor what the platform stands in for.
+    policy lets it count on is not in it, nor what the platform stands in for. What Stripe was to
+    queue takes more than there is by intention; of the platform's balance it takes as any other.
     """
     statement = (
         select(
@@ -183,6 +184,7 @@ def _promised_by(unit: Unit, runs: Sequence[str]) -> _Promised:
         )
         .join(ReleaseAttempt, col(ReleaseAttempt.id) == col(Reservation.attempt_id))
         .where(col(ReleaseAttempt.run_id).in_(runs))
+        .where(col(ReleaseAttempt.queued).is_(False) | (col(Reservation.holder) == PLATFORM_LANE))
         .group_by(col(ReleaseAttempt.run_id), col(Reservation.holder), col(Reservation.currency))
     )
     return {

@@ -14,6 +14,7 @@ from handlers.services import Services
 from handlers.settle import Applied, apply_refund
 from refunds.facts import RefundFacts
 from refunds.ids import ChargeId, RefundId
+from store.charges import load_charge
 from store.database import Unit
 
 _MIRROR: Final = "pyr_"
@@ -24,8 +25,9 @@ _CHARGES: Final = ("ch", "py")
 
 def _look(event: Event, services: Services) -> tuple[RefundFacts, ...]:
     identifier = object_id(event, (*_REFUNDS, *_CHARGES))
-    if identifier.startswith(_MIRROR) and event.account is not None:
-        # A transfer reversal as the connected account sees it, not a refund to a customer.
+    if identifier.startswith(_MIRROR) and not _of_a_known_payment(event, services):
+        # A transfer reversal as the connected account sees it, not a refund to a customer; reading
+        # each of them would double the reads of a platform that reverses transfers.
         return ()
     if identifier.split("_")[0] in _REFUNDS:
         found: tuple[RefundFacts, ...] = (
@@ -35,6 +37,16 @@ def _look(event: Event, services: Services) -> tuple[RefundFacts, ...]:
         found = (*services.gateway.list_refunds(ChargeId(identifier), event.account),)
     note_success(services, event.account)
     return found
+
+
+def _of_a_known_payment(event: Event, services: Services) -> bool:
+    if event.account is None:
+        return True
+    payment = event.object.get("charge")
+    if not isinstance(payment, str):
+        return False
+    with services.database.reading() as unit:
+        return load_charge(unit, payment) is not None
 
 
 def _apply(unit: Unit, event: Event, found: tuple[RefundFacts, ...], now: datetime) -> Verdict:

@@ -95,6 +95,8 @@ class ReleaseAttempt(Row, table=True):
     need_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
     need_currency: str | None = Field(default=None, sa_column=text_column(nullable=True))
     uncovered: bool = Field(default=False, sa_column=boolean_column())
+    queued: bool = Field(default=False, sa_column=boolean_column())
+    """Sent though the account was short: Stripe queues it, as the policy or a person wanted."""
     state: AttemptState = Field(default=AttemptState.PREPARED, sa_column=enum_column(AttemptState))
     prepared_at: datetime = Field(sa_column=utc_column())
     settled_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))

@@ -105,6 +105,13 @@ class EventStage:
             self.has(account, 0)
         return ChargeId(charge)
 
+    def pay_direct(self, account: AccountId, amount: int = 10_000, **more: object) -> ChargeId:
+        """Let a buyer pay the account itself, which has spent it already."""
+        body = {"charge_type": "direct", "account": account, "amount": amount, **more}
+        charge = self.order("payments", **body)["charge"]["id"]
+        self.has(account, 0)
+        return ChargeId(charge)
+
     def fault(self, kind: str, path: str, /, **more: object) -> None:
         """Let the next request to this path go wrong."""
         self.order("faults", kind=kind, path=path, **{"times": 1, **more})
@@ -115,9 +122,11 @@ class EventStage:
 
     # --- our side ---------------------------------------------------------------------------
 
-    def hold(self, charge: ChargeId, amount_minor: int) -> RequestId:
-        """Ask for a refund that the account's balance can't cover."""
-        wish = Wish(payment=charge, amount_minor=amount_minor, additional=True)
+    def hold(
+        self, charge: ChargeId, amount_minor: int, *, account: AccountId | None = None
+    ) -> RequestId:
+        """Ask for a refund that the balance can't cover; `account` is a direct charge's."""
+        wish = Wish(payment=charge, amount_minor=amount_minor, account=account, additional=True)
         key = f"key-{next(self._numbers)}"
         request = take_in(self.services, wish, idempotency_key=key, actor="shop").request
         assert self.status(request) in (Status.HELD, Status.REQUESTED)

@@ -3,6 +3,7 @@
 It may not hold amounts that a test relies on without naming them; those stand in the test.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from refunds.facts import (
@@ -85,6 +86,19 @@ def charged(
         created=NOON,
         read_at=NOON,
     )
+
+
+def paid_direct(
+    amount_minor: int,
+    currency: Currency = USD,
+    *,
+    refunded_minor: int = 0,
+    settlement: SettlementFacts | None = None,
+    fee_minor: int | None = None,
+) -> ChargeFacts:
+    """A captured card charge that lives in the connected account."""
+    charge = charged(amount_minor, currency, refunded_minor=refunded_minor, fee_minor=fee_minor)
+    return replace(charge, charge_type=ChargeType.DIRECT, lives_in=ACCOUNT, settlement=settlement)
 
 
 def account_facts(*, disabled_reason: str | None = None) -> AccountFacts:

@@ -60,6 +60,14 @@ class Stage:
             self.sandbox.control("POST", f"accounts/{account}/payout", {"amount": amount})
         return charge
 
+    def paid_direct(self, account: str, amount: int, **more: Any) -> str:
+        """A buyer pays the account itself, which has spent it already; return the charge."""
+        body = {"charge_type": "direct", "account": account, "amount": amount, **more}
+        charge = str(self.sandbox.control("POST", "payments", body)["charge"]["id"])
+        if body.get("funds") != "pending":
+            self.has(account, 0)
+        return charge
+
     def has(self, account: str, available: int) -> None:
         """Set an account's (or `platform`'s) available balance, without an event."""
         self.sandbox.control("POST", f"accounts/{account}/balance", {"available": available})

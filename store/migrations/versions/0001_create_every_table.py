@@ -611,6 +611,8 @@ def upgrade() -> None:
             "rule",
             sa.Enum(
                 "cover",
+                "direct_sent",
+                "direct_short",
                 "platform_short",
                 "older_first",
                 "stripe_short",
@@ -675,6 +677,7 @@ def upgrade() -> None:
         sa.Column("need_minor", sa.BigInteger(), nullable=True),
         sa.Column("need_currency", sa.Text(), nullable=True),
         sa.Column("uncovered", sa.Boolean(), nullable=False),
+        sa.Column("queued", sa.Boolean(), nullable=False),
         sa.Column(
             "state",
             sa.Enum(
@@ -822,6 +825,8 @@ def upgrade() -> None:
             "rule",
             sa.Enum(
                 "cover",
+                "direct_sent",
+                "direct_short",
                 "platform_short",
                 "older_first",
                 "stripe_short",

@@ -147,7 +147,6 @@ MALFORMED: Final = [
     ([], 2, "Missing argument"),
     (["pi_1", "pi_2"], 2, "unexpected extra argument"),
     (["pi_1Unknown"], 1, "knows no payment"),
-    (["pi_1", "--account", "acct_1"], 1, "direct charges are not supported"),
 ]
 
 

@@ -15,6 +15,7 @@ from refunds.money import Money
 from refunds.need import (
     Leg,
     Need,
+    Weighing,
     plan_legs,
     platform_cost,
     reversal_minor,
@@ -174,7 +175,7 @@ CASES = {
 
 
 def legs_of(charge: ChargeFacts, refund: int, percent: int = 2) -> tuple[Leg, ...]:
-    return plan_legs(charge, refund, fx_buffer_percent=percent, count_own_pending=True)
+    return plan_legs(charge, refund, Weighing(fx_buffer_percent=percent))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

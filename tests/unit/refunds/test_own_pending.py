@@ -9,10 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from refunds.facts import TransferFacts
-from refunds.need import (
-    own_pending_minor,
-    plan_legs,
-)
+from refunds.need import Weighing, plan_legs
 from tests.support.facts import (
     EUR,
     NOON,
@@ -21,6 +18,8 @@ from tests.support.facts import (
     settled,
     transferred,
 )
+
+WEIGHING = Weighing(fx_buffer_percent=2)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +65,7 @@ from tests.support.facts import (
     ids=["net", "available", "unread", "less reversed", "converted", "never below nothing"],
 )
 def test_a_payments_own_pending_money(transfer: TransferFacts, own: int) -> None:
-    assert own_pending_minor(transfer) == own
-    charge = charged(10_000, transfer=transfer)
-    (leg,) = plan_legs(charge, 10_000, fx_buffer_percent=2, count_own_pending=True)
+    (leg,) = plan_legs(charged(10_000, transfer=transfer), 10_000, WEIGHING)
     assert leg.own_pending_minor == own
 
 
@@ -87,12 +84,12 @@ def test_pending_money_of_an_older_reading_counts_until_it_became_available(
     settlement = settled(10_000, USD, net_minor=8_680, pending=True)
     transfer = transferred(10_000, settlement=replace(settlement, available_on=available_on))
     charge = charged(10_000, transfer=transfer)
-    (leg,) = plan_legs(charge, 10, fx_buffer_percent=2, count_own_pending=True, stale_at=now)
+    (leg,) = plan_legs(charge, 10, replace(WEIGHING, stale_at=now))
     assert leg.own_pending_minor == own
 
 
 def test_a_policy_may_not_count_own_pending_money() -> None:
     settlement = settled(10_000, USD, net_minor=8_680, pending=True)
     charge = charged(10_000, transfer=transferred(10_000, settlement=settlement))
-    (leg,) = plan_legs(charge, 10, fx_buffer_percent=2, count_own_pending=False)
+    (leg,) = plan_legs(charge, 10, replace(WEIGHING, count_own_pending=False))
     assert leg.own_pending_minor == 0

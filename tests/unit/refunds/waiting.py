@@ -62,11 +62,12 @@ def leg(
     currency: Currency = USD,
     buffer_minor: int = 0,
     own_minor: int = 0,
+    direct: bool = False,
 ) -> Leg:
     """What a request asks of one account, its transfer in the account's own currency."""
     return Leg(
         account=account,
-        transfer=TRANSFER,
+        transfer=None if direct else TRANSFER,
         need=Need(amount_minor=need_minor, currency=currency, fx_buffer_minor=buffer_minor),
         own_pending_minor=own_minor,
         reversal_minor=need_minor,
