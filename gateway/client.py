@@ -17,6 +17,7 @@ from gateway.errors import NoVerdict, Refusal, read_error, refused, unknown
 from gateway.exchange import Answer, Call, Exchange, read_call
 from gateway.fields import MalformedAnswerError
 from gateway.listing import walk
+from gateway.pace import Pace
 from gateway.payment import read_payment
 from gateway.port import ReadOnlyError, RejectedReadError
 from gateway.transport import API_VERSION, build_client, default_http_client, livemode_of
@@ -49,7 +50,8 @@ class StripeGateway:
     """Fulfils `gateway.port.Gateway` over HTTP. Threads may share one.
 
     `http_client` takes the place of the SDK's own transport, timeouts included. One that is
-    `read_only` refuses every call that would change something at Stripe.
+    `read_only` refuses every call that would change something at Stripe. Without a `pace` calls are
+    made as they come.
     """
 
     def __init__(
@@ -59,15 +61,17 @@ class StripeGateway:
         api_base: str | None = None,
         http_client: stripe.HTTPClient | None = None,
         read_only: bool = False,
+        pace: Pace | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._livemode = livemode_of(api_key)
         self._api_base = api_base
         self._http_client = http_client or default_http_client()
         self._exchange = Exchange(
-            build_client(api_key, api_base=api_base, http_client=self._http_client)
+            build_client(api_key, api_base=api_base, http_client=self._http_client), pace
         )
         self._read_only = read_only
+        self._pace = pace
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -83,6 +87,11 @@ class StripeGateway:
     def close(self) -> None:
         """Close the calling thread's connections; those of other threads end with them."""
         self._http_client.close()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+
+    def share_rate(self, workers: int) -> None:
+        """Take one part of so many of the allowed rate, where there is one."""
+        if self._pace is not None:
+            self._pace.share(workers)
 
     def read_platform(self) -> PlatformFacts:
         """Return whose key this is; the key's prefix says live or test."""

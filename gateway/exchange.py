@@ -14,6 +14,7 @@ import structlog
 
 from gateway.errors import NoVerdict, Refusal, classify, header, read_error, unreadable
 from gateway.fields import JsonObject
+from gateway.pace import Pace
 from gateway.port import RejectedReadError
 from refunds.clock import monotonic_seconds
 from refunds.ids import AccountId, IdempotencyKey
@@ -36,6 +37,12 @@ class Call:
     params: Mapping[str, object] = field(default_factory=dict, repr=False)
     account: AccountId | None = None
     idempotency_key: IdempotencyKey | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """What Stripe's limit per endpoint is about: the method and the path without its id."""
+        path = self.path if self.subject is None else self.path.replace(self.subject, "{id}")
+        return f"{self.method} {path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +83,20 @@ def read_call(
 class Exchange:
     """Sends calls through the SDK's client; threads may share it."""
 
-    __slots__ = ("_client",)
+    __slots__ = ("_client", "_pace")
 
-    def __init__(self, client: stripe.StripeClient) -> None:
+    def __init__(self, client: stripe.StripeClient, pace: Pace | None = None) -> None:
         self._client = client
+        self._pace = pace
 
     def send(self, call: Call) -> Answer | NoVerdict | Refusal:
         """Make the call; whatever comes back, or doesn't, is a value."""
+        if self._pace is not None:
+            self._pace.wait(call.endpoint, moves_money=call.method == "post")
         started = monotonic_seconds()
         result = self._request(call)
+        if self._pace is not None and _is_too_much(result):
+            self._pace.slow_down()
         _report(call, result, elapsed_seconds=monotonic_seconds() - started)
         return result
 
@@ -116,6 +128,10 @@ class Exchange:
             # taken effect, so whatever it is, it is no verdict.
             return unreadable(error)
         return _answer(response)
+
+
+def _is_too_much(result: Answer | NoVerdict | Refusal) -> bool:
+    return isinstance(result, NoVerdict) and result.trouble is Trouble.RATE_LIMITED
 
 
 def _answer(response: stripe.StripeResponse) -> Answer | NoVerdict:

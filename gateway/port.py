@@ -86,6 +86,10 @@ class Gateway(Protocol):
     `account` is the connected account to act in (`Stripe-Account`); `None` is the platform itself.
     """
 
+    def share_rate(self, workers: int) -> None:
+        """Be told that so many workers share the allowed rate of calls, this one among them."""
+        ...
+
     def read_platform(self) -> PlatformFacts:
         """Return whose key this is."""
         ...

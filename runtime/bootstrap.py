@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.client import StripeGateway
+from gateway.pace import Pace
 from handlers.platform import confirm_platform
 from handlers.services import Services
 from refunds.errors import SluiceError
@@ -111,6 +112,7 @@ def _gateway(settings: Settings) -> StripeGateway:
         settings.require_api_key(),
         api_base=settings.stripe_api_base,
         read_only=settings.sluice_mode is not Mode.LIVE,
+        pace=Pace(*settings.stripe_rate),
     )
 
 

@@ -18,6 +18,9 @@ from store.tables.requests import Mode
 _WHERE: Final = "in the environment or in the file .env of the working directory"
 
 
+_RATE_MAX: Final = 10_000
+
+
 class SettingsError(SluiceError):
     """A setting is missing or can't be used; the message says which, where to put it, and how to
     get it. It never shows a value, which may be secret.
@@ -50,10 +53,23 @@ class Settings(BaseSettings):
     """TOML policy; the built-in one without it."""
     sluice_mode: Mode = Mode.LIVE
     """Whether money may move; in shadow mode all is decided and recorded, and nothing sent."""
+    sluice_stripe_rate: str = "40,10"
+    """Calls to Stripe per second, in all and per endpoint, that all workers share."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     web_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     """Web processes."""
+
+    @field_validator("sluice_stripe_rate")
+    @classmethod
+    def _check_rate(cls, value: str) -> str:
+        parts = [part.strip() for part in value.split(",")]
+        if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+            raise ValueError("is not two whole numbers such as 40,10 (in all, per endpoint)")
+        total, per_endpoint = map(int, parts)
+        if not 1 <= per_endpoint <= total <= _RATE_MAX:
+            raise ValueError(f"is out of range: 1 <= per endpoint <= in all <= {_RATE_MAX}")
+        return value
 
     @field_validator("sluice_mode", mode="before")
     @classmethod
@@ -93,6 +109,12 @@ class Settings(BaseSettings):
         ):
             raise ValueError("is not a secret or restricted key (sk_… or rk_…)")
         return value
+
+    @property
+    def stripe_rate(self) -> tuple[int, int]:
+        """Calls per second in all, and per endpoint."""
+        total, per_endpoint = self.sluice_stripe_rate.split(",")
+        return int(total), int(per_endpoint)
 
     def require_api_key(self) -> str:
         """Return the Stripe key. Raise `SettingsError` if it isn't set."""

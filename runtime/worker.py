@@ -19,10 +19,11 @@ from handlers.signals import work_due
 from handlers.undecided import decide_due_request
 from handlers.unsettled import recover_due_attempt
 from refunds.clock import monotonic_seconds, utc_now
+from runtime.health import WORKER_SILENT_AFTER
 from runtime.schedule import build_scheduler
 from store.database import DatabaseUnavailableError
 from store.due import anything_due
-from store.workers import beat, retire
+from store.workers import beat, live_workers, retire
 
 THREADS: Final = 4
 POLL_SECONDS: Final = 0.05
@@ -127,6 +128,8 @@ class Worker:
     def _beat(self) -> bool:
         with self._services.database.unit_of_work() as unit:
             beat(unit, self._services.worker, utc_now())
+            alive = live_workers(unit, utc_now(), within=WORKER_SILENT_AFTER)
+        self._services.gateway.share_rate(alive)
         return True
 
     def _retire(self) -> bool:

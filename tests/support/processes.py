@@ -145,6 +145,8 @@ class Platform:
             "STRIPE_API_KEY": KEY,
             "STRIPE_API_BASE": self.stage.sandbox.base_url if self.direct else self.wire.url,
             "DATABASE_URL": self.database_url,
+            # Stories are about crashes and outages; waiting for a turn has tests of its own.
+            "SLUICE_STRIPE_RATE": "1000,1000",
             "PYTHONPATH": str(ROOT),
         }
 
