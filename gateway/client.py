@@ -19,6 +19,7 @@ from gateway.fields import MalformedAnswerError
 from gateway.listing import walk
 from gateway.pace import Pace
 from gateway.payment import read_payment
+from gateway.payout_settings import read_settings, write_settings
 from gateway.port import ReadOnlyError, RejectedReadError
 from gateway.transport import API_VERSION, build_client, default_http_client, livemode_of
 from refunds.clock import utc_now
@@ -34,7 +35,8 @@ from refunds.facts import (
     ReversalFacts,
 )
 from refunds.ids import AccountId, ChargeId, DisputeId, EventId, RefundId, TransferId
-from refunds.steps import Done, StepKind, StepOutcome, StripeCall, Trouble, Unknown
+from refunds.payout_settings import PayoutSettings, SettingsWrite
+from refunds.steps import Done, Refused, StepKind, StepOutcome, StripeCall, Trouble, Unknown
 
 MAX_REFUNDS_OF_A_CHARGE: Final = 1_000
 MAX_REVERSALS_OF_A_TRANSFER: Final = 1_000
@@ -169,6 +171,19 @@ class StripeGateway:
             return objects.account_facts(found.data, read_at)
         # A 403 says that this account is out of the platform's reach, a 401 is about the key.
         raise read_error(found, account if found.http_status == 403 else None)
+
+    def read_payout_settings(self, account: AccountId) -> PayoutSettings:
+        """Return how a connected account is paid out now."""
+        return read_settings(self._exchange, account, self._clock())
+
+    def write_payout_settings(self, write: SettingsWrite) -> PayoutSettings | Refused | Unknown:
+        """Change how a connected account is paid out.
+
+        Raises `ReadOnlyError` where nothing may be changed, before anything is sent.
+        """
+        if self._read_only:
+            raise ReadOnlyError("payout settings were to be written in shadow mode; nothing was")
+        return write_settings(self._exchange, write, self._clock())
 
     def read_dispute(self, dispute: DisputeId, account: AccountId | None = None) -> DisputeFacts:
         """Return one dispute as it is now."""

@@ -129,6 +129,15 @@ class Fields:
         """Return the same list with each object ready to be read."""
         return tuple(Fields(item, f"{self._what}.{key}") for item in self.objects(key))
 
+    def words(self, key: str) -> list[str]:
+        """Return a list of words or whole numbers as words; absent, null or of another type is
+        empty.
+        """
+        value = self._data.get(key)
+        if not isinstance(value, list):
+            return []
+        return [str(each) for each in value if isinstance(each, str | int)]
+
     def strings(self, key: str) -> Mapping[str, str]:
         """Return a mapping of strings, such as metadata; absent or null is empty."""
         value = self._data.get(key)

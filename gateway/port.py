@@ -22,7 +22,8 @@ from refunds.facts import (
     ReversalFacts,
 )
 from refunds.ids import AccountId, ChargeId, DisputeId, EventId, RefundId, TransferId
-from refunds.steps import StepOutcome, StripeCall, Trouble
+from refunds.payout_settings import PayoutSettings, SettingsWrite
+from refunds.steps import Refused, StepOutcome, StripeCall, Trouble, Unknown
 
 
 class ReadError(SluiceError):
@@ -129,6 +130,16 @@ class Gateway(Protocol):
 
     def read_account(self, account: AccountId) -> AccountFacts:
         """Return a connected account as it is now."""
+        ...
+
+    def read_payout_settings(self, account: AccountId) -> PayoutSettings:
+        """Return how a connected account is paid out now."""
+        ...
+
+    def write_payout_settings(self, write: SettingsWrite) -> PayoutSettings | Refused | Unknown:
+        """Change how a connected account is paid out; return the settings as they are then, or what
+        is known instead.
+        """
         ...
 
     def read_dispute(self, dispute: DisputeId, account: AccountId | None = None) -> DisputeFacts:

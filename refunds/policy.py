@@ -42,6 +42,16 @@ class OnDeadline(StrEnum):
     CANCEL = "cancel"
 
 
+class PayoutGuard(StrEnum):
+    """How money for open requests is kept from automatic payouts."""
+
+    OFF = "off"
+    ON = "on"
+    """The account's minimum balance is raised by what they need."""
+    MANUAL = "manual"
+    """Automatic payouts stop altogether."""
+
+
 class RecoveryStep(StrEnum):
     """A way to get money back from an account, in the order they are tried."""
 
@@ -82,7 +92,11 @@ class Policy:
     hold_for: timedelta = timedelta(days=7)
     """From creation, never reset; an uncovered request then meets `on_deadline`."""
     on_deadline: OnDeadline = OnDeadline.REVIEW
-    payout_guard: bool = False
+    payout_guard: PayoutGuard = PayoutGuard.OFF
+    payout_guard_limit: Amounts = field(default_factory=dict)
+    """At most so much is kept for open requests of one account, in its settlement currency."""
+    payout_guard_for: timedelta = timedelta(days=30)
+    """From a request's creation: nothing is kept for older ones."""
     partial: Partial | None = None
     small_shortfall: Amounts = field(default_factory=dict)
     """Up to so much may be missing, in need's currency: it is released uncovered, within the

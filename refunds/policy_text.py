@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 from refunds.money import Currency
-from refunds.policy import Partial, Policy
+from refunds.policy import Partial, PayoutGuard, Policy
 
 Plain: TypeAlias = str | int | bool | list[str] | dict[str, "Plain"]
 """What TOML and JSON have in common here."""
@@ -37,10 +37,10 @@ def plain_policy(policy: Policy) -> dict[str, Plain]:
 def plain_value(value: _Value) -> Plain:
     """Return one value as a policy file would give it."""
     match value:
-        case None:
+        case None | PayoutGuard.OFF:
             return False
         case StrEnum():
-            return str(value)
+            return True if value is PayoutGuard.ON else str(value)
         case bool() | int():
             return value
         case timedelta():

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from refunds.errors import PolicyError
 from refunds.money import Currency
-from refunds.policy import Amounts, Partial, RecoveryStep
+from refunds.policy import Amounts, Partial, PayoutGuard, RecoveryStep
 
 KeyPath: TypeAlias = tuple[str, ...]
 """Where a key stands: `("risk", "high", "review_above")`."""
@@ -129,6 +129,15 @@ def partial(path: KeyPath, value: object) -> Partial | None:
     if not minimum or 0 in minimum.values():
         raise PolicyError((*path, "minimum"), "names at least one currency, and no part of 0")
     return Partial(minimum=minimum, parts=integer(2, PARTS_MAX)((*path, "parts"), value["parts"]))
+
+
+def guard(path: KeyPath, value: object) -> PayoutGuard:
+    """Return how payouts are kept from taking what refunds wait for."""
+    if value == PayoutGuard.MANUAL:
+        return PayoutGuard.MANUAL
+    if not isinstance(value, bool):
+        raise PolicyError(path, f'is true, false or "{PayoutGuard.MANUAL}"')
+    return PayoutGuard.ON if value else PayoutGuard.OFF
 
 
 def windows(path: KeyPath, value: object) -> Mapping[str, timedelta]:

@@ -13,6 +13,7 @@ from refunds.policy import (
     Direct,
     OnDeadline,
     Order,
+    PayoutGuard,
     Policy,
     PolicyBook,
     RecoveryStep,
@@ -43,7 +44,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
 def test_what_costs_the_platform_money_or_touches_payouts_is_off() -> None:
     assert DEFAULT_POLICY.on_deadline is OnDeadline.REVIEW
     assert DEFAULT_POLICY.partial is None
-    assert DEFAULT_POLICY.payout_guard is False
+    assert DEFAULT_POLICY.payout_guard is PayoutGuard.OFF
     assert DEFAULT_POLICY.slower_settlement_days == 0
     assert DEFAULT_POLICY.small_shortfall == {}
     assert DEFAULT_POLICY.covered_per_day == {}

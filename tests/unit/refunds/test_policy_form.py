@@ -21,6 +21,7 @@ from refunds.policy import (
     OnDeadline,
     Order,
     Partial,
+    PayoutGuard,
     Policy,
     PolicyBook,
     RecoveryStep,
@@ -40,6 +41,8 @@ fx_buffer_percent = 3
 hold_for = "36h"
 on_deadline = "cover"
 payout_guard = true
+payout_guard_limit = { usd = 90000 }
+payout_guard_for = "14d"
 partial = { minimum = { usd = 1000 }, parts = 3 }
 small_shortfall = { usd = 1000 }
 exposure_limit = { usd = 20000 }
@@ -74,7 +77,9 @@ def test_every_key_is_read() -> None:
         fx_buffer_percent=3,
         hold_for=timedelta(hours=36),
         on_deadline=OnDeadline.COVER,
-        payout_guard=True,
+        payout_guard=PayoutGuard.ON,
+        payout_guard_limit={USD: 90_000},
+        payout_guard_for=timedelta(days=14),
         partial=Partial(minimum={USD: 1000}, parts=3),
         small_shortfall={USD: 1000},
         exposure_limit={USD: 20_000},
@@ -128,6 +133,8 @@ MISTAKES = [
     ("[default]\nhold_for = '0d'", "default.hold_for", "a duration such as"),
     ("[default]\nhold_for = '7 days'", "default.hold_for", "a duration such as"),
     ("[default]\nhold_for = '366d'", "default.hold_for", 'at most "365d"'),
+    ("[default]\npayout_guard = 1", "default.payout_guard", 'true, false or "manual"'),
+    ("[default]\npayout_guard = 'off'", "default.payout_guard", "true, false or"),
     ("[default]\npartial = true", "default.partial", "is false, or"),
     ("[default]\npartial = { parts = 3 }", "default.partial", "is false, or"),
     ("[default]\npartial = { minimum = {}, parts = 3 }", "default.partial.minimum", "at least one"),
@@ -145,7 +152,11 @@ MISTAKES = [
     ("[default]\nrecovery = 'wait'", "default.recovery", "is a list"),
     ("[default]\nrecovery = ['beg']", "default.recovery", "is one of wait, reverse_later"),
     ("[default]\nrecovery = ['wait', 'wait']", "default.recovery", "twice"),
-    ("[default]\nslower_settlement_days = 32", "default.slower_settlement_days", "from 0 to 31"),
+    (
+        "[default]\npayout_guard = false\nslower_settlement_days = 32",
+        "default.slower_settlement_days",
+        "from 0 to 31",
+    ),
     ("[default]\nrefund_window = '180d'", "default.refund_window", "is a table"),
     ("[default]\nrefund_window = { Card = '9d' }", "default.refund_window.Card", "a type of"),
     ("[default]\nrefund_window = { card = 9 }", "default.refund_window.card", "a duration"),
@@ -192,7 +203,7 @@ def test_what_has_no_effect_is_said_and_no_mistake() -> None:
     said = {".".join(remark.path) for remark in remarks_on(book)}
     assert {"default.payout_guard", "default.slower_settlement_days", "default.recovery"} <= said
     assert remarks_on(DEFAULT_BOOK) == []
-    quiet = "[default]\npayout_guard = false\nslower_settlement_days = 0\nrecovery = ['wait']"
+    quiet = "[default]\nslower_settlement_days = 0\nrecovery = ['wait']"
     assert remarks_on(read_policy(tomllib.loads(quiet))) == []
 
 
@@ -212,7 +223,9 @@ POLICIES = st.builds(
     fx_buffer_percent=st.integers(0, 100),
     hold_for=SPANS,
     on_deadline=st.sampled_from([OnDeadline.REVIEW, OnDeadline.CANCEL]),
-    payout_guard=st.booleans(),
+    payout_guard=st.sampled_from(PayoutGuard),
+    payout_guard_limit=AMOUNTS,
+    payout_guard_for=SPANS,
     partial=st.none()
     | st.builds(
         Partial,
@@ -249,6 +262,8 @@ def test_the_built_in_policy_as_it_is_written_down() -> None:
         'hold_for = "7d"',
         'on_deadline = "review"',
         "payout_guard = false",
+        "payout_guard_limit = {}",
+        'payout_guard_for = "30d"',
         "partial = false",
         "small_shortfall = {}",
         "exposure_limit = {}",
