@@ -10,7 +10,8 @@ from datetime import datetime
 from gateway.port import NotFoundError, RejectedReadError
 from handlers import circuit
 from handlers.acquaintance import known_standing
-from handlers.candidates import candidate_of, legs_for, stripe_queues
+from handlers.candidates import candidate_of, legs_for, stripe_queues, window_closes
+from handlers.caps import caps_left
 from handlers.expect import with_eta
 from handlers.policies import policy_of
 from handlers.services import Services
@@ -182,6 +183,8 @@ def _weigh(
         account_mark = mark_reservations(unit, lane)
         queued = {} if charge.account is None else queued_by_others(unit, charge.account)
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
+        legs = legs_for(charge, amount.amount_minor, policy)
+        caps = caps_left(unit, policy, [leg.purse for leg in legs], now)
         rows = waiting_in(unit, lane, services.mode, now)
         waiting = [candidate_of(unit, row, policy, now) for row in rows]
         ahead = _promised(rows, waiting)
@@ -200,11 +203,13 @@ def _weigh(
             if account is not None and account.account is not None
         },
         platform=Holding(available=platform.available, reserved=platform_mark.open_minor),
+        caps=caps,
     )
     candidate = Candidate(
         request=RequestId("rr_new"),
         created=now,
-        legs=legs_for(charge, amount.amount_minor, policy),
+        amount=amount,
+        legs=legs,
         platform_cost=platform_cost(
             charge,
             amount.amount_minor,
@@ -213,8 +218,9 @@ def _weigh(
         ),
         stripe_queues=stripe_queues(charge, policy),
         deadline=(created or now) + policy.hold_for,
+        window_closes=window_closes(charge, policy),
     )
-    evaluation = judge(candidate, _less(pool, ahead), now)
+    evaluation = judge(candidate, _less(pool, ahead), policy, now)
     # What is covered and only waits for its run is deducted from the pool already.
     held = [other for other in waiting if other not in ahead]
     readable = frozenset() if charge.account is None else frozenset({charge.account})

@@ -10,6 +10,7 @@ from refunds.candidate import Candidate
 from refunds.decision import Rule
 from refunds.facts import ChargeFacts
 from refunds.ids import RequestId
+from refunds.money import Money
 from refunds.need import Leg, Weighing, plan_legs, platform_cost
 from refunds.policy import Direct, Policy
 from store.charges import facts_of
@@ -25,6 +26,7 @@ def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) ->
     return Candidate(
         request=RequestId(request.id),
         created=request.created,
+        amount=Money(waiting.amount_minor, charge.amount.currency),
         legs=legs_for(charge, waiting.amount_minor, policy, stale_at=now),
         platform_cost=platform_cost(
             charge,
@@ -33,6 +35,7 @@ def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) ->
             fee_back=waiting.request.refund_application_fee,
         ),
         deadline=request.deadline,
+        window_closes=window_closes(charge, policy),
         skipped_runs=request.skipped_runs,
         urgent=request.urgent,
         by_person=Rule.PERSON in waived,
@@ -55,6 +58,12 @@ def refreshed(
             fee_back=waiting.request.refund_application_fee,
         ),
     )
+
+
+def window_closes(charge: ChargeFacts, policy: Policy) -> datetime | None:
+    """Return until when the policy says that the payment's method can be refunded."""
+    window = policy.refund_window.get(charge.payment_method)
+    return None if window is None else charge.created + window
 
 
 def legs_for(

@@ -29,7 +29,7 @@ def escalate(services: Services, keep: Callable[[], None]) -> str:
     while True:
         now = services.clock()
         with services.database.unit_of_work() as unit:
-            page = in_review(unit, after, _PAGE)
+            page = in_review(unit, services.mode, after, _PAGE)
             late = [
                 (each, days)
                 for each in page

@@ -3,7 +3,7 @@
 It may not judge a request; it keeps the figures that every verdict of the run is explained by.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ import structlog
 
 from gateway.port import UnavailableError
 from handlers import circuit
+from handlers.caps import caps_left
 from handlers.policies import policy_of
 from handlers.services import Services
 from refunds.candidate import Candidate
@@ -69,7 +70,7 @@ class Ground:
 
 
 def read_ground(
-    services: Services, claim: LaneClaim, candidates: Iterable[Candidate], policy: Policy
+    services: Services, claim: LaneClaim, candidates: Sequence[Candidate], policy: Policy
 ) -> Ground:
     """Snapshot the reservations first and the balances after: what was promised stays deducted."""
     home = account_of(claim.lane)
@@ -81,6 +82,8 @@ def read_ground(
         queued = {account: queued_by_others(unit, account) for account in names}
         minima = {account: policy_of(services, unit, account).minimum_balance for account in names}
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
+        purses = [draw.purse for candidate in candidates for draw in candidate.draws]
+        caps = caps_left(unit, policy, purses, services.clock())
     platform = services.gateway.read_balance(None)
     circuit.note_success(services, None)
     accounts = {
@@ -114,6 +117,7 @@ def read_ground(
                 if ground.balance is not None
             },
             platform=Holding(available=platform.available, reserved=platform_mark.open_minor),
+            caps=caps,
         ),
     )
 

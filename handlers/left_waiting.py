@@ -94,10 +94,14 @@ def _record_one(
         # A person's release that can't be done is used up, or it would be tried for ever. One that
         # came while this run was under way is for the next run.
         use_person_waiver(unit, request.id, now)
-    target = Bucket.REVIEW if decision.outcome is Outcome.REVIEW else Bucket.HELD
+    target = _TARGETS.get(decision.outcome, Bucket.HELD)
     for bucket, amount_minor in waits.items():
         if bucket is not target:
             move(unit, request, bucket, target, amount_minor, because)
+
+
+_TARGETS: Final = {Outcome.REVIEW: Bucket.REVIEW, Outcome.REJECT: Bucket.CANCELED}
+"""Where a verdict puts what waits: it was accepted once, so it is canceled and not rejected."""
 
 
 def _passed_over(progress: Progress) -> list[RequestId]:

@@ -68,7 +68,7 @@ def count_deadlines_anew(services: Services, lane: LaneId, *, cause: str) -> Non
         with services.database.unit_of_work() as unit:
             page = _set_deadlines(services, unit, lane, after)
             if len(page) < _REQUESTS:
-                mark_due(unit, lane, services.clock(), cause)
+                mark_due(unit, lane, services.clock(), cause, services.mode)
                 announce_work(unit)
                 return
         after = page[-1]

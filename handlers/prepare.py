@@ -4,12 +4,12 @@ It may not call Stripe. What it reads of the charge and the balances was read be
 promised of them is counted anew here, under the locks.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
+from handlers.caps import cap_purses, caps_left
 from handlers.disputed import heed_missed_news
 from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.review import record_decision
@@ -22,9 +22,9 @@ from refunds.facts import ChargeFacts
 from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, lane_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.money import Currency, Money
-from refunds.need import PurseKey
 from refunds.pool import Pool
-from refunds.rules import judge
+from refunds.rules import after_release, judge
+from refunds.uncovered import uncovered_of
 from store.attempts import (
     ATTEMPT_LEASE,
     add_attempt,
@@ -32,6 +32,7 @@ from store.attempts import (
     lock_purses,
     reserved_since,
 )
+from store.caps import add_uncovered
 from store.charges import claimed_minor, lock_charge, save_charge, with_known_refunds
 from store.database import Unit
 from store.lanes import renew_lane
@@ -50,18 +51,16 @@ class Prepared:
     """An attempt that may be carried out now."""
 
     attempt: AttemptId
-    took: Mapping[PurseKey, int]
-    """What it takes from the accounts' available balances."""
-    cost: Money
+    left: Pool
+    """What the rest of the run may still promise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pretended:
     """Shadow mode: it would have been released, which is recorded, and that is the end of it."""
 
-    took: Mapping[PurseKey, int]
-    """As of a `Prepared`: the rest of the run has to do without it."""
-    cost: Money
+    left: Pool
+    """As of a `Prepared`: the rest of the run has to do without what it would have taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,7 @@ def prepare(
         save_charge(unit, charge)
         request = lock_request(unit, candidate.request)
         renew_lane(unit, ground.claim, now)
-        lock_purses(unit, _purses(candidate))
+        lock_purses(unit, [*_purses(candidate), *cap_purses(candidate, ground.policy)])
         waiting = _waiting(unit, request, candidate, now)
         if waiting is None:
             return NotPrepared(evaluation=None)
@@ -104,8 +103,8 @@ def prepare(
         if has_unsettled(unit, charge.charge):
             # Another attempt on this payment may use up its own pending money: count it once.
             candidate = candidate.without_own_pending()
-        exact = _counted_again(unit, ground, candidate, pool)
-        evaluation = judge(candidate, exact, now)
+        exact = _counted_again(unit, ground, candidate, pool, now)
+        evaluation = judge(candidate, exact, ground.policy, now)
         if evaluation.decision.outcome is not Outcome.RELEASE:
             return NotPrepared(evaluation=evaluation)
         ensure_run(unit, ground, now)
@@ -161,7 +160,7 @@ def _pretend(unit: Unit, going: _Going, now: datetime) -> Pretended:
     )
     move(unit, going.request, going.bucket, Bucket.CANCELED, going.amount.amount_minor, because)
     _log.info("request.would_release", request=going.request.id, run=going.ground.run)
-    return Pretended(took=going.pool.takes_of(candidate), cost=candidate.platform_cost)
+    return Pretended(left=after_release(going.pool, candidate, evaluation))
 
 
 def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
@@ -170,7 +169,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
     attempt = AttemptId(mint("ra", now))
     need = evaluation.need
     short = bool(evaluation.shortfalls)
-    uncovered = short and candidate.by_person and not candidate.direct
+    uncovered = uncovered_of(candidate, evaluation)
     calls = plan_steps(
         charge,
         Intent(
@@ -178,7 +177,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
             attempt=attempt,
             amount=amount,
             legs=candidate.legs,
-            uncovered=uncovered,
+            uncovered=bool(uncovered),
             spare_minor=going.pool.spare_for(candidate),
             refund_application_fee=request.refund_application_fee,
             reason=request.reason,
@@ -204,7 +203,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
             currency=amount.currency,
             need_minor=need.amount_minor if need else None,
             need_currency=need.currency if need else None,
-            uncovered=uncovered,
+            uncovered=bool(uncovered),
             queued=short and candidate.may_overdraw,
             prepared_at=now,
             next_try_at=now + ATTEMPT_LEASE,
@@ -213,6 +212,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
         calls,
         [(holder, amount) for holder, amount in reserve if amount.amount_minor > 0],
     )
+    add_uncovered(unit, attempt, uncovered, by_rule=not candidate.by_person, now=now)
     if candidate.by_person:
         use_person_waiver(unit, request.id, now)
     because = Because(
@@ -231,7 +231,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
     request.not_before = None
     unit.add(request)
     _log.info("attempt.prepared", attempt=attempt, request=request.id, run=ground.run)
-    return Prepared(attempt=attempt, took=took, cost=candidate.platform_cost)
+    return Prepared(attempt=attempt, left=after_release(going.pool, candidate, evaluation))
 
 
 def _waiting(
@@ -293,7 +293,9 @@ def _stop(
     record_decision(unit, request, stop, now=now, cause="release")
 
 
-def _counted_again(unit: Unit, ground: Ground, candidate: Candidate, pool: Pool) -> Pool:
+def _counted_again(
+    unit: Unit, ground: Ground, candidate: Candidate, pool: Pool, now: datetime
+) -> Pool:
     """Return the pool as the locked purses show it: other lanes draw on the platform, too."""
     cost = candidate.platform_cost.currency
     platform_minor = ground.platform.available_in(cost) - reserved_since(
@@ -307,10 +309,12 @@ def _counted_again(unit: Unit, ground: Ground, candidate: Candidate, pool: Pool)
         for draw in candidate.draws
         if (there := ground.accounts[draw.account]).balance is not None
     }
+    caps = caps_left(unit, ground.policy, [draw.purse for draw in candidate.draws], now)
     return replace(
         pool,
         platform={**pool.platform, cost: platform_minor},
         account={**pool.account, **accounts},
+        caps=pool.caps.at_most(caps),
     )
 
 

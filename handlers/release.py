@@ -80,7 +80,7 @@ def _run(services: Services, claim: LaneClaim) -> None:
         ground = read_ground(services, claim, candidates, policy)
         denied = ground.home_denied
         progress = Progress(pool=ground.pool)
-        for candidate in in_turn(candidates):
+        for candidate in in_turn(candidates, policy):
             # Refunds are sent on the platform's behalf: an account that denies us a look stops none
             # that a person released.
             wait_until = circuit.closed_until(services, None if denied else account_of(claim.lane))
@@ -109,13 +109,13 @@ def _handle(
     """Judge one request against what is left; release it, or note why it stays."""
     evaluation: Evaluation | None = _before_balances(services, ground, candidate)
     if evaluation is None:
-        evaluation = judge(candidate, progress.pool, services.clock())
+        evaluation = judge(candidate, progress.pool, ground.policy, services.clock())
     if evaluation.decision.outcome is Outcome.RELEASE:
         evaluation = _release(services, ground, waiting, candidate, progress)
     if evaluation is None:
         return
     progress.left.append((candidate, evaluation))
-    progress.pool = progress.pool.pass_over(candidate, ground.policy)
+    progress.pool = progress.pool.pass_over(candidate, evaluation.decision, ground.policy)
 
 
 def _before_balances(services: Services, ground: Ground, candidate: Candidate) -> Evaluation | None:
@@ -152,7 +152,7 @@ def _release(
     if isinstance(result, NotPrepared):
         return result.evaluation
     progress.released.append(fresh)
-    progress.pool = progress.pool.take(result.took, result.cost)
+    progress.pool = result.left
     if isinstance(result, Pretended):
         return None
     try:

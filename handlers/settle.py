@@ -29,6 +29,7 @@ from store.attempts import (
     settle_step,
     steps_of,
 )
+from store.caps import settle_uncovered
 from store.charges import load_charge, lock_charge
 from store.database import Unit
 from store.ledger import Because, exposed_of, move_along, move_exposure
@@ -96,6 +97,7 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
         return
     close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
     if not buyer_is_paid(unit, attempt.id):
+        settle_uncovered(unit, attempt.id, {}, now)
         return
     reversed_minor = sum(
         step.object_minor or 0
@@ -108,6 +110,8 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
     # The reversal is in the transfer's currency, the need in the account's.
     took_minor = taken_minor(charge.transfer, reversed_minor)
     exposed = Money(attempt.need_minor - took_minor, Currency(attempt.need_currency))
+    purse = (charge.transfer.account, exposed.currency)
+    settle_uncovered(unit, attempt.id, {purse: exposed.amount_minor}, now)
     if exposed.amount_minor <= 0:
         return
     move_exposure(

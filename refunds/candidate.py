@@ -12,6 +12,7 @@ from refunds.decision import Rule
 from refunds.ids import RequestId
 from refunds.money import Money
 from refunds.need import Draw, Leg, Need, PurseKey, draws_of
+from refunds.policy import Order, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,12 @@ class Candidate:
     created: datetime
     legs: tuple[Leg, ...]
     """Empty in the platform's own lane. The first one's account is the request's lane."""
+    amount: Money
+    """What the buyer gets, in the charge's currency."""
     platform_cost: Money
     deadline: datetime
+    window_closes: datetime | None = None
+    """Until when its payment method can be refunded, where the policy says so."""
     skipped_runs: int = 0
     urgent: bool = False
     by_person: bool = False
@@ -68,6 +73,17 @@ class Candidate:
         return replace(self, legs=tuple(replace(leg, own_pending_minor=0) for leg in self.legs))
 
 
-def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates in the order they are judged: urgent ones, then the oldest first."""
-    return sorted(candidates, key=lambda c: (not c.urgent, c.created, c.request))
+def in_turn(candidates: Iterable[Candidate], policy: Policy) -> list[Candidate]:
+    """Return the candidates in the order they are judged: urgent ones, then as the policy says.
+
+    Nothing but age or starving comes before age, so that later ones can't keep an earlier one
+    waiting for ever: whoever was passed over too often no longer yields to a nearer deadline.
+    """
+    if policy.order is not Order.DEADLINE_FIRST:
+        return sorted(candidates, key=lambda c: (not c.urgent, c.created, c.request))
+
+    def turn(c: Candidate) -> tuple[bool, bool, datetime, datetime, RequestId]:
+        starved = c.skipped_runs >= policy.starve_after
+        return (not c.urgent, not starved, c.deadline, c.created, c.request)
+
+    return sorted(candidates, key=turn)

@@ -32,6 +32,11 @@ class Rule(StrEnum):
     OLDER_FIRST = "older_first"
     STRIPE_SHORT = "stripe_short"
     PERSON = "person"
+    SMALL_SHORTFALL = "small_shortfall"
+    COVERED_PER_DAY = "covered_per_day"
+    EXPOSURE_LIMIT = "exposure_limit"
+    REVIEW_ABOVE = "review_above"
+    REFUND_WINDOW = "refund_window"
     DEADLINE = "deadline"
     DISPUTED = "disputed"
     ALREADY_REFUNDED = "already_refunded"
@@ -48,6 +53,10 @@ class Rule(StrEnum):
     UNSUPPORTED = "unsupported"
     UNKNOWN_PAYMENT = "unknown_payment"
     WRONG_LIVEMODE = "wrong_livemode"
+
+
+UNCOVERED: Final = frozenset({Rule.PERSON, Rule.SMALL_SHORTFALL, Rule.DEADLINE})
+"""Rules whose release of a short request lets the platform stand in for what is missing."""
 
 
 NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
@@ -73,6 +82,32 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
         "Wait: it is tried again, with a fresh key, when the balance is read next.",
     ),
     (Rule.PERSON, Outcome.RELEASE): ("Nothing to do: a person released it.",),
+    (Rule.SMALL_SHORTFALL, Outcome.RELEASE): (
+        "Nothing to do: the next release run sends it, and the platform stands in for the rest.",
+    ),
+    (Rule.COVERED_PER_DAY, Outcome.HOLD): (
+        "Wait: it is released when the account covers it, or tomorrow (UTC) within the daily cap.",
+        "Or release it uncovered, at the platform's expense.",
+        "Or raise covered_per_day in the policy.",
+    ),
+    (Rule.EXPOSURE_LIMIT, Outcome.HOLD): (
+        "Wait: it is released by itself as soon as the balance covers it.",
+        "Or ask the connected account to add funds.",
+        "Or release it uncovered, at the platform's expense.",
+    ),
+    (Rule.REVIEW_ABOVE, Outcome.REVIEW): (
+        "Approve it: it then goes out when the balance covers it. Or cancel it.",
+    ),
+    (Rule.REFUND_WINDOW, Outcome.REVIEW): (
+        "Release it uncovered before the window closes, at the platform's expense.",
+        "Or approve it to keep waiting, or pay the buyer another way and close it.",
+    ),
+    (Rule.DEADLINE, Outcome.RELEASE): (
+        "Nothing to do: the next release run sends it, and the platform stands in for the rest.",
+    ),
+    (Rule.DEADLINE, Outcome.REJECT): (
+        "The buyer is still owed: ask for the refund again, or pay them another way.",
+    ),
     (Rule.DEADLINE, Outcome.REVIEW): (
         "Approve it to keep waiting, release it uncovered, or close it.",
     ),

@@ -159,15 +159,7 @@ class Remark:
 
 _NONE: Final = "has no effect yet"
 NO_EFFECT_YET: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
-    "order": (lambda order: order is not Order.OLDEST_FIRST, _NONE),
-    "on_deadline": (lambda then: then is not OnDeadline.REVIEW, _NONE),
     "partial": (bool, _NONE),
-    "small_shortfall": (bool, _NONE),
-    "exposure_limit": (bool, _NONE),
-    "covered_per_day": (bool, _NONE),
-    "review_above": (bool, _NONE),
-    "refund_window": (bool, _NONE),
-    "refund_window_notice": (lambda _: False, _NONE),
     "payout_guard": (
         lambda guard: guard is not PayoutGuard.OFF,
         "has no effect yet: payouts go on while refunds are held",

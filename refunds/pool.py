@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from refunds.candidate import Candidate
+from refunds.decision import Decision, Outcome, Rule
 from refunds.ids import AccountId
 from refunds.money import Currency, Money
 from refunds.need import Draw, PurseKey
-from refunds.policy import Policy
+from refunds.policy import Order, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,33 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What rules may still release uncovered. Minor units of need's currency."""
+
+    day_left: Mapping[Currency, int] = field(default_factory=dict)
+    """Of the platform's daily cap; nothing in a currency that is not there."""
+    exposure_left: Mapping[PurseKey, int] = field(default_factory=dict)
+    """Of the account's exposure limit; a purse that is not there has none."""
+
+    def at_most(self, counted: Self) -> Self:
+        """Return what both say is left, where it was counted again."""
+        return replace(
+            self,
+            day_left={
+                currency: min(minor, self.day_left.get(currency, 0))
+                for currency, minor in counted.day_left.items()
+            },
+            exposure_left={
+                **self.exposure_left,
+                **{
+                    purse: min(minor, self.exposure_left.get(purse, minor))
+                    for purse, minor in counted.exposure_left.items()
+                },
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """What a run may still promise. Amounts are minor units, reservations deducted."""
 
@@ -44,6 +72,9 @@ class Pool:
     """available - reserved, of the platform."""
     barred: Set[PurseKey] = field(default_factory=frozenset)
     """Purses an overlooked older request keeps younger ones from."""
+    platform_barred: Set[Currency] = field(default_factory=frozenset)
+    """Currencies of the platform that an older request waits for, where nobody may pass it."""
+    caps: Caps = field(default_factory=Caps)
     closed: Set[PurseKey] = field(default_factory=frozenset)
     """Purses in which Stripe contradicted our figures: nothing more in this run."""
 
@@ -89,9 +120,30 @@ class Pool:
         ours[platform.currency] = ours.get(platform.currency, 0) - platform.amount_minor
         return replace(self, account=left, platform=ours)
 
-    def pass_over(self, candidate: Candidate, policy: Policy) -> Self:
-        """Return the pool after this request was left waiting: starved too long, it bars others."""
-        if not candidate.legs or candidate.skipped_runs < policy.starve_after:
+    def cover(self, uncovered: Mapping[PurseKey, int], *, by_rule: bool) -> Self:
+        """Return the pool after the platform stands in for these amounts; what a person releases
+        counts for the account's exposure, not for the day.
+        """
+        day_left, exposure_left = dict(self.caps.day_left), dict(self.caps.exposure_left)
+        for purse, minor in uncovered.items():
+            if purse in exposure_left:
+                exposure_left[purse] -= minor
+            if by_rule:
+                day_left[purse[1]] = day_left.get(purse[1], 0) - minor
+        return replace(self, caps=Caps(day_left=day_left, exposure_left=exposure_left))
+
+    def pass_over(self, candidate: Candidate, decision: Decision, policy: Policy) -> Self:
+        """Return the pool after this request was left waiting: starved too long, it bars others.
+
+        In strict order it bars them at once, from whatever it waits for.
+        """
+        strict = policy.order is Order.OLDEST_FIRST_STRICT
+        if decision.outcome is not Outcome.HOLD:
+            return self
+        if strict and decision.rule is Rule.PLATFORM_SHORT:
+            ours = self.platform_barred | {candidate.platform_cost.currency}
+            return replace(self, platform_barred=ours)
+        if not strict and candidate.skipped_runs < policy.starve_after:
             return self
         return replace(self, barred=self.barred | {draw.purse for draw in candidate.draws})
 
@@ -100,7 +152,9 @@ class Pool:
         return replace(self, closed=self.closed | {*purses})
 
 
-def open_pool(*, accounts: Mapping[AccountId, Holding], platform: Holding) -> Pool:
+def open_pool(
+    *, accounts: Mapping[AccountId, Holding], platform: Holding, caps: Caps | None = None
+) -> Pool:
     """Return what there is to promise, from balances and the reservations taken before them."""
     return Pool(
         account={
@@ -109,4 +163,5 @@ def open_pool(*, accounts: Mapping[AccountId, Holding], platform: Holding) -> Po
             for currency, minor in holding.free_minor().items()
         },
         platform=platform.free_minor(),
+        caps=caps or Caps(),
     )

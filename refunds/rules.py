@@ -3,63 +3,36 @@
 This module is a fold over values; it may not read a balance or know which request is prepared.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
 from refunds.blocks import check_deadline
 from refunds.candidate import Candidate, in_turn
-from refunds.decision import Decision, Evaluation, Outcome, Rule, Shortfall, decide, describe_need
+from refunds.decision import Decision, Evaluation, Outcome, Rule, Shortfall, decide
+from refunds.hand import Hand, hand_of, missing, stands_in, told
 from refunds.money import Money, format_minor
-from refunds.need import Draw
-from refunds.policy import Policy
+from refunds.policy import OnDeadline, Policy
 from refunds.pool import Pool
+from refunds.uncovered import cover_overdue, small_shortfall, uncovered_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Figure:
-    """One purse a request draws on, with what is there for it."""
-
-    draw: Draw
-    spendable_minor: int
-    shortfall_minor: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hand:
-    """One candidate against one pool, with the figures every rule needs."""
-
-    candidate: Candidate
-    pool: Pool
-    figures: tuple[_Figure, ...]
-    """One for each purse, the home purse first; none in the platform's own lane."""
-
-    @property
-    def short(self) -> tuple[_Figure, ...]:
-        """The purses that don't cover it."""
-        return tuple(figure for figure in self.figures if figure.shortfall_minor)
-
-    @property
-    def shown(self) -> _Figure | None:
-        """The figures the whole is told by: the greatest shortfall is what it waits for."""
-        return max(self.figures, key=lambda figure: figure.shortfall_minor, default=None)
+def _review_above(hand: Hand) -> Decision | None:
+    candidate, amount = hand.candidate, hand.candidate.amount
+    limit_minor = hand.policy.review_above.get(amount.currency)
+    if limit_minor is None or amount.amount_minor <= limit_minor:
+        return None
+    if candidate.by_person or Rule.REVIEW_ABOVE in candidate.waived:
+        return None
+    limit = format_minor(limit_minor, amount.currency)
+    return decide(
+        Outcome.REVIEW,
+        Rule.REVIEW_ABOVE,
+        f"The refund of {amount} is above {limit} (review_above): a person approves it first.",
+    )
 
 
-def _hand(candidate: Candidate, pool: Pool) -> _Hand:
-    figures = []
-    for draw in candidate.draws:
-        spendable_minor = pool.spendable_for(draw)
-        # Where nothing is left to reverse, what the account owes already is no part of the refund.
-        needs_minor = draw.need.total_minor
-        short_minor = max(0, needs_minor - spendable_minor) if needs_minor else 0
-        figures.append(
-            _Figure(draw=draw, spendable_minor=spendable_minor, shortfall_minor=short_minor)
-        )
-    return _Hand(candidate=candidate, pool=pool, figures=tuple(figures))
-
-
-def _platform_short(hand: _Hand) -> Decision | None:
+def _platform_short(hand: Hand) -> Decision | None:
     cost = hand.candidate.platform_cost
     has_minor = hand.pool.platform.get(cost.currency, 0)
     if has_minor >= cost.amount_minor or cost.amount_minor == 0:
@@ -72,7 +45,7 @@ def _platform_short(hand: _Hand) -> Decision | None:
     )
 
 
-def _by_person(hand: _Hand) -> Decision | None:
+def _by_person(hand: Hand) -> Decision | None:
     if not hand.candidate.by_person:
         return None
     if not hand.short:
@@ -80,37 +53,28 @@ def _by_person(hand: _Hand) -> Decision | None:
             Outcome.RELEASE, Rule.PERSON, "A person released it, and the balance covers it."
         )
     if hand.candidate.direct:
-        why = f"A person released it. {_told(hand)}: {_lacks(hand)}; {_QUEUED}."
+        why = f"A person released it. {told(hand)}: {missing(hand)}; {_QUEUED}."
         return decide(Outcome.RELEASE, Rule.PERSON, why)
-    stands_in = " and ".join(_stands_in(hand, figure) for figure in hand.short)
     return decide(
         Outcome.RELEASE,
         Rule.PERSON,
-        f"A person released it; the platform stands in for {stands_in}.",
+        f"A person released it; the platform stands in for {stands_in(hand)}.",
     )
-
-
-def _stands_in(hand: _Hand, figure: _Figure) -> str:
-    need = figure.draw.need
-    # What the account owes already is no part of this refund: a debt adds nothing to its exposure.
-    exposed = format_minor(min(figure.shortfall_minor, need.total_minor), need.currency)
-    where = f" of {figure.draw.account}" if len(hand.figures) > 1 else ""
-    return f"{exposed} of {describe_need(need)}{where}"
 
 
 _QUEUED: Final = "Stripe queues the refund until the account has it"
 
 
-def _sent_direct(hand: _Hand) -> Decision | None:
+def _sent_direct(hand: Hand) -> Decision | None:
     if not hand.candidate.stripe_queues:
         return None
     if not hand.short:
         return _covered(hand)
-    why = f"{_told(hand)}: {_lacks(hand)}; {_QUEUED}."
+    why = f"{told(hand)}: {missing(hand)}; {_QUEUED}."
     return decide(Outcome.RELEASE, Rule.DIRECT_SENT, why)
 
 
-def _contradicted(hand: _Hand) -> Decision | None:
+def _contradicted(hand: Hand) -> Decision | None:
     if not any(figure.draw.purse in hand.pool.closed for figure in hand.figures):
         return None
     return decide(
@@ -120,43 +84,34 @@ def _contradicted(hand: _Hand) -> Decision | None:
     )
 
 
-def _short(hand: _Hand) -> Decision | None:
+def _short(hand: Hand) -> Decision | None:
     if not hand.short:
         return None
     rule = Rule.DIRECT_SHORT if hand.candidate.direct else Rule.COVER
-    return decide(Outcome.HOLD, rule, f"{_told(hand)}: {_lacks(hand)}.")
+    return small_shortfall(hand) or decide(Outcome.HOLD, rule, f"{told(hand)}: {missing(hand)}.")
 
 
-def _lacks(hand: _Hand) -> str:
-    return " and ".join(_missing(hand, figure) for figure in hand.short)
-
-
-def _missing(hand: _Hand, figure: _Figure) -> str:
-    missing = format_minor(figure.shortfall_minor, figure.draw.need.currency)
-    where = f" in {figure.draw.account}" if len(hand.figures) > 1 else ""
-    return f"{missing} short{where}"
-
-
-def _out_of_turn(hand: _Hand) -> Decision | None:
-    if not hand.pool.barred & hand.candidate.takes.keys():
+def _out_of_turn(hand: Hand) -> Decision | None:
+    if not hand.barred:
         return None
     return decide(
         Outcome.HOLD,
         Rule.OLDER_FIRST,
-        f"{_told(hand)}, but an older request has waited too many runs.",
+        f"{told(hand)}, but a request before it waits for the same money and goes first.",
     )
 
 
-def _covered(hand: _Hand) -> Decision:
+def _covered(hand: Hand) -> Decision:
     if not hand.figures:
         cost = hand.candidate.platform_cost
         return decide(
             Outcome.RELEASE, Rule.COVER, f"The platform's own balance covers the refund of {cost}."
         )
-    return decide(Outcome.RELEASE, Rule.COVER, f"{_told(hand)}: covered.")
+    return decide(Outcome.RELEASE, Rule.COVER, f"{told(hand)}: covered.")
 
 
-_RULES: Final = (
+_RULES: Final[tuple[Callable[[Hand], Decision | None], ...]] = (
+    _review_above,
     _platform_short,
     _by_person,
     _sent_direct,
@@ -167,13 +122,42 @@ _RULES: Final = (
 """In this order; the first that has something to say decides."""
 
 
-def judge(candidate: Candidate, pool: Pool, now: datetime) -> Evaluation:
+def _window_closes(hand: Hand) -> Decision | None:
+    candidate = hand.candidate
+    closes = candidate.window_closes
+    if closes is None or Rule.REFUND_WINDOW in candidate.waived:
+        return None
+    if hand.now < closes - hand.policy.refund_window_notice:
+        return None
+    return decide(
+        Outcome.REVIEW,
+        Rule.REFUND_WINDOW,
+        f"It is not covered yet, and its payment method can be refunded until "
+        f"{closes:%Y-%m-%d %H:%M} UTC only (refund_window).",
+    )
+
+
+def _deadline(hand: Hand, held: Decision) -> Decision | None:
+    late = check_deadline(hand.candidate.deadline, hand.now, hand.candidate.waived)
+    if late is None or hand.policy.on_deadline is OnDeadline.REVIEW:
+        return late
+    if hand.policy.on_deadline is OnDeadline.CANCEL:
+        return decide(Outcome.REJECT, Rule.DEADLINE, late.why)
+    # The platform can stand in for an account; it can't for itself, nor for Stripe.
+    return (cover_overdue(hand) if held.rule in _SHORT else None) or late
+
+
+_SHORT: Final = frozenset({Rule.COVER, Rule.COVERED_PER_DAY, Rule.EXPOSURE_LIMIT})
+"""Rules that hold a request because its account is short."""
+
+
+def judge(candidate: Candidate, pool: Pool, policy: Policy, now: datetime) -> Evaluation:
     """Return the verdict on one request against what the pool still holds."""
-    hand = _hand(candidate, pool)
+    hand = hand_of(candidate, pool, policy, now)
     said = (decision for rule in _RULES if (decision := rule(hand)) is not None)
     decision = next(said, None) or _covered(hand)
     if decision.outcome is Outcome.HOLD:
-        decision = check_deadline(candidate.deadline, now, candidate.waived) or decision
+        decision = _window_closes(hand) or _deadline(hand, decision) or decision
     shown = hand.shown
     return Evaluation(
         decision=decision,
@@ -198,34 +182,22 @@ def plan_run(
     With more balance never less of it is put to use: a request that fits takes at least as much as
     any smaller balance could have released (induction over the order). Where no request counts on
     pending money of its own, that is the released need. Both hold of requests that draw on one
-    purse each: one that waits for a second account takes nothing of the first.
+    purse each: one that waits for a second account takes nothing of the first. They hold of what is
+    covered: with less balance a rule may release more uncovered.
     """
     verdicts = []
-    for candidate in in_turn(candidates):
-        evaluation = judge(candidate, pool, now)
+    for candidate in in_turn(candidates, policy):
+        evaluation = judge(candidate, pool, policy, now)
         verdicts.append((candidate, evaluation))
         if evaluation.decision.outcome is Outcome.RELEASE:
-            pool = pool.take(pool.takes_of(candidate), candidate.platform_cost)
+            pool = after_release(pool, candidate, evaluation)
         else:
-            pool = pool.pass_over(candidate, policy)
+            pool = pool.pass_over(candidate, evaluation.decision, policy)
     return verdicts
 
 
-def _told(hand: _Hand) -> str:
-    """The figures of every purse in words, without the verdict."""
-    if len(hand.figures) == 1:
-        (figure,) = hand.figures
-        return (
-            f"The account has {_spendable(figure)} spendable, "
-            f"the refund needs {describe_need(figure.draw.need)}"
-        )
-    parts = (
-        f"{describe_need(figure.draw.need)} of {figure.draw.account}, "
-        f"which has {_spendable(figure)} spendable"
-        for figure in hand.figures
-    )
-    return f"The refund needs {', and '.join(parts)}"
-
-
-def _spendable(figure: _Figure) -> str:
-    return format_minor(figure.spendable_minor, figure.draw.need.currency)
+def after_release(pool: Pool, candidate: Candidate, evaluation: Evaluation) -> Pool:
+    """Return the pool after a release was promised what it takes, and what it leaves uncovered."""
+    left = pool.take(pool.takes_of(candidate), candidate.platform_cost)
+    by_rule = evaluation.decision.rule is not Rule.PERSON
+    return left.cover(uncovered_of(candidate, evaluation), by_rule=by_rule)

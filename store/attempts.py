@@ -16,6 +16,7 @@ from refunds.errors import LeaseLostError
 from refunds.ids import AccountId, AttemptId, ChargeId, IdempotencyKey, RequestId
 from refunds.money import Currency, Money
 from refunds.steps import StripeCall
+from store.caps import settle_uncovered
 from store.database import Unit
 from store.tables.attempts import (
     AttemptStep,
@@ -243,6 +244,8 @@ def settle_attempt(unit: Unit, row: ReleaseAttempt, state: AttemptState, now: da
     row.settled_at = now
     row.claimed_by = None
     unit.add(row)
+    if state is not AttemptState.DONE:
+        settle_uncovered(unit, row.id, {}, now)
 
 
 def settle_step(

@@ -14,7 +14,7 @@ from refunds.ids import RequestId
 from refunds.lifecycle import Bucket
 from store.database import Unit
 from store.tables.ledger import LedgerEntry
-from store.tables.requests import MOVING_ONLY, EvaluationRow, RefundRequest, RequestBucket
+from store.tables.requests import MOVING_ONLY, EvaluationRow, Mode, RefundRequest, RequestBucket
 from store.tables.rules import ReviewEscalation
 from store.upsert import insert_or_ignore
 
@@ -30,9 +30,9 @@ class InReview:
     why: str
 
 
-def in_review(unit: Unit, after: RequestId | None, limit: int) -> list[InReview]:
-    """Return up to `limit` requests in review, by id and after `after`, but none whose refund waits
-    for its buyer at Stripe.
+def in_review(unit: Unit, mode: Mode, after: RequestId | None, limit: int) -> list[InReview]:
+    """Return up to `limit` requests of a mode in review, by id and after `after`, but none whose
+    refund waits for its buyer at Stripe.
     """
     since = (
         select(func.max(LedgerEntry.at))
@@ -45,7 +45,7 @@ def in_review(unit: Unit, after: RequestId | None, limit: int) -> list[InReview]
         .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
         .join(EvaluationRow, col(EvaluationRow.id) == col(RefundRequest.evaluation_id))
         .where(text(MOVING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
-        .where(col(RequestBucket.bucket) == Bucket.REVIEW)
+        .where(col(RequestBucket.bucket) == Bucket.REVIEW, col(RefundRequest.mode) == mode)
         .where(col(EvaluationRow.rule) != Rule.REQUIRES_ACTION)
         .order_by(col(RequestBucket.request_id))
         .limit(limit)

@@ -10,6 +10,7 @@ from typing import Final
 from store.tables import (
     answers,
     attempts,
+    caps,
     inbox,
     installation,
     lanes,
@@ -30,6 +31,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     rules,
     requests,
     attempts,
+    caps,
     ledger,
     observations,
     outbox,

@@ -617,6 +617,11 @@ def upgrade() -> None:
                 "older_first",
                 "stripe_short",
                 "person",
+                "small_shortfall",
+                "covered_per_day",
+                "exposure_limit",
+                "review_above",
+                "refund_window",
                 "deadline",
                 "disputed",
                 "already_refunded",
@@ -831,6 +836,11 @@ def upgrade() -> None:
                 "older_first",
                 "stripe_short",
                 "person",
+                "small_shortfall",
+                "covered_per_day",
+                "exposure_limit",
+                "review_above",
+                "refund_window",
                 "deadline",
                 "disputed",
                 "already_refunded",
@@ -1161,6 +1171,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_step_call")),
     )
     op.create_index("ix_step_call_attempt_id", "step_call", ["attempt_id", "id"], unique=False)
+    op.create_table(
+        "uncovered_release",
+        sa.Column("attempt_id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("by_rule", sa.Boolean(), nullable=False),
+        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor >= 0", name="ck_uncovered_release_amount_not_negative"),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"], ["release_attempt.id"], name=op.f("fk_uncovered_release_attempt_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "attempt_id", "account", "currency", name=op.f("pk_uncovered_release")
+        ),
+    )
+    op.create_index(
+        "ix_uncovered_release_day", "uncovered_release", ["currency", "prepared_at"], unique=False
+    )
+    op.create_index(
+        "ix_uncovered_release_unsettled",
+        "uncovered_release",
+        ["account", "currency"],
+        unique=False,
+        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
     op.create_table(
         "refund_observation",
         sa.Column("refund_id", sa.Text(), nullable=False),

@@ -32,6 +32,7 @@ from tests.support.facts import (
     transferred,
 )
 from tests.unit.refunds.waiting import A_WEEK, leg, money, waiting
+from tests.unit.refunds.waiting import SHORT as PASSED_OVER
 
 WEIGHING = Weighing(fx_buffer_percent=2)
 
@@ -116,6 +117,7 @@ def direct(
     return Candidate(
         request=RequestId("rr_direct"),
         created=NOON,
+        amount=Money(need_minor, USD),
         legs=(leg(need_minor, direct=True),),
         platform_cost=Money(cost, USD),
         deadline=NOON + A_WEEK,
@@ -125,7 +127,7 @@ def direct(
 
 
 def verdict(candidate: Candidate, pool: Pool) -> tuple[Outcome, Rule, str]:
-    decision = judge(candidate, pool, NOON).decision
+    decision = judge(candidate, pool, Policy(), NOON).decision
     return decision.outcome, decision.rule, decision.why
 
 
@@ -170,7 +172,7 @@ def test_a_short_one_is_held_or_sent_for_stripe_to_queue(
         money(9_000, 0),
         money(9_000, -5),
         money(9_000).close([(ACCOUNT, USD)]),
-        money(9_000).pass_over(waiting("rr_0", 99_999, skipped_runs=10), Policy()),
+        money(9_000).pass_over(waiting("rr_0", 99_999, skipped_runs=10), PASSED_OVER, Policy()),
     ],
     ids=["covered", "platform empty", "platform in debt", "refused before", "out of turn"],
 )

@@ -11,7 +11,7 @@ from refunds.money import Currency, Money
 from refunds.policy import Policy
 from refunds.pool import Holding, Pool, open_pool
 from tests.support.facts import ACCOUNT, EUR, JPY, USD
-from tests.unit.refunds.waiting import money, waiting
+from tests.unit.refunds.waiting import SHORT, money, waiting
 
 OTHER = AccountId("acct_other")
 
@@ -89,8 +89,8 @@ def test_a_promise_is_taken_off_both_balances() -> None:
 def test_bars_and_refusals_add_up_and_survive_a_promise() -> None:
     starved = waiting("rr_1", 5_000, skipped_runs=10)
     pool = money(1_000).close([(ACCOUNT, EUR)]).close([(ACCOUNT, JPY)])
-    pool = pool.pass_over(starved, Policy())
-    pool = pool.pass_over(waiting("rr_2", 1, currency=EUR, skipped_runs=11), Policy())
+    pool = pool.pass_over(starved, SHORT, Policy())
+    pool = pool.pass_over(waiting("rr_2", 1, currency=EUR, skipped_runs=11), SHORT, Policy())
     pool = pool.take({(ACCOUNT, USD): 1}, Money(1, USD))
     assert pool.closed == {(ACCOUNT, EUR), (ACCOUNT, JPY)}
     assert pool.barred == {(ACCOUNT, USD), (ACCOUNT, EUR)}
@@ -105,14 +105,14 @@ def test_a_request_bars_younger_ones_once_it_was_skipped_often_enough(
 ) -> None:
     pool = money(1_000)
     passed = pool.pass_over(
-        waiting("rr_1", 5_000, skipped_runs=skipped_runs), Policy(starve_after=starve_after)
+        waiting("rr_1", 5_000, skipped_runs=skipped_runs), SHORT, Policy(starve_after=starve_after)
     )
     assert passed.barred == ({(ACCOUNT, USD)} if bars else set())
 
 
 def test_the_platforms_own_lane_bars_nobody() -> None:
     pool = money(1_000)
-    assert pool.pass_over(waiting("rr_1", None, skipped_runs=99), Policy()) is pool
+    assert pool.pass_over(waiting("rr_1", None, skipped_runs=99), SHORT, Policy()) == pool
 
 
 def test_urgent_ones_come_first_then_the_oldest_then_by_id() -> None:
@@ -120,7 +120,7 @@ def test_urgent_ones_come_first_then_the_oldest_then_by_id() -> None:
     old_urgent = waiting("rr_9", 1, age_hours=2, urgent=True)
     oldest = waiting("rr_8", 1, age_hours=9)
     twin_a, twin_b = waiting("rr_1", 1, age_hours=3), waiting("rr_2", 1, age_hours=3)
-    assert in_turn([twin_b, young_urgent, oldest, twin_a, old_urgent]) == [
+    assert in_turn([twin_b, young_urgent, oldest, twin_a, old_urgent], Policy()) == [
         old_urgent,
         young_urgent,
         oldest,

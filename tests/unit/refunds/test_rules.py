@@ -11,18 +11,18 @@ from refunds.candidate import Candidate
 from refunds.decision import Evaluation, Outcome, Rule
 from refunds.money import Money
 from refunds.need import Need
-from refunds.policy import Policy
+from refunds.policy import DEFAULT_POLICY, Policy
 from refunds.pool import Pool
 from refunds.rules import judge
 from tests.support.facts import ACCOUNT, EUR, NOON, USD
-from tests.unit.refunds.waiting import AMPLE, money, waiting
+from tests.unit.refunds.waiting import AMPLE, SHORT, money, waiting
 
 SHORT_PLATFORM = (
     "The platform's balance has 39.99 USD to spend; the refund takes 40.00 USD from it first."
 )
 BARRED = (
     "The account has 90.00 USD spendable, the refund needs 50.00 USD, "
-    "but an older request has waited too many runs."
+    "but a request before it waits for the same money and goes first."
 )
 SHORT_OF_THE_BUFFER = (
     "The account has 50.50 USD spendable, "
@@ -35,7 +35,7 @@ STANDS_IN_FOR_ALL = (
 
 
 def verdict(candidate: Candidate, pool: Pool) -> tuple[Outcome, Rule, str]:
-    decision = judge(candidate, pool, NOON).decision
+    decision = judge(candidate, pool, DEFAULT_POLICY, NOON).decision
     return decision.outcome, decision.rule, decision.why
 
 
@@ -96,19 +96,21 @@ def test_cover_says_the_figures(
 
 def test_an_evaluation_keeps_the_figures_it_was_made_from() -> None:
     candidate = waiting("rr_1", 5_000, buffer_minor=100, own_pending_minor=400)
-    evaluation = judge(candidate, money(600), NOON)
+    evaluation = judge(candidate, money(600), DEFAULT_POLICY, NOON)
     assert evaluation == Evaluation(
         decision=evaluation.decision,
         need=Need(amount_minor=5_000, currency=USD, fx_buffer_minor=100),
         spendable_minor=1_000,  # 600 + 400
         shortfall_minor=4_100,  # 5100 - 1000
     )
-    covered = judge(candidate, money(9_000), NOON)
+    covered = judge(candidate, money(9_000), DEFAULT_POLICY, NOON)
     assert (covered.spendable_minor, covered.shortfall_minor) == (9_400, 0)
 
 
 def test_the_platforms_own_lane_needs_only_the_platforms_balance() -> None:
-    evaluation = judge(waiting("rr_1", None, cost=Money(4_000, USD)), money({}, 4_000), NOON)
+    evaluation = judge(
+        waiting("rr_1", None, cost=Money(4_000, USD)), money({}, 4_000), DEFAULT_POLICY, NOON
+    )
     assert evaluation.decision.outcome is Outcome.RELEASE
     assert evaluation.decision.rule is Rule.COVER
     assert evaluation.decision.why == "The platform's own balance covers the refund of 40.00 USD."
@@ -187,7 +189,7 @@ def test_after_stripe_refused_for_want_of_money_the_currency_is_closed() -> None
 
 def test_while_an_older_one_bars_the_currency_younger_ones_wait_with_their_money_in_sight() -> None:
     pool = money({USD: 9_000, EUR: 9_000}).pass_over(
-        waiting("rr_0", 99_999, skipped_runs=10), Policy()
+        waiting("rr_0", 99_999, skipped_runs=10), SHORT, Policy()
     )
     assert verdict(waiting("rr_1", 5_000), pool) == (
         Outcome.HOLD,
@@ -210,7 +212,7 @@ def test_what_asks_nothing_of_the_account_does_not_wait_for_its_debts() -> None:
 
 
 def test_what_is_short_is_said_before_whose_turn_it_is() -> None:
-    pool = money(100).pass_over(waiting("rr_0", 99_999, skipped_runs=10), Policy())
+    pool = money(100).pass_over(waiting("rr_0", 99_999, skipped_runs=10), SHORT, Policy())
     assert verdict(waiting("rr_1", 5_000), pool)[1] is Rule.COVER
     assert verdict(waiting("rr_1", 5_000), pool.close([(ACCOUNT, USD)]))[1] is Rule.STRIPE_SHORT
 
@@ -223,7 +225,7 @@ def test_what_is_short_is_said_before_whose_turn_it_is() -> None:
         (waiting("rr_1", 5_000, overdue=True), money(9_000).close([(ACCOUNT, USD)])),
         (
             waiting("rr_1", 5_000, overdue=True),
-            money(9_000).pass_over(waiting("rr_0", 1, skipped_runs=10), Policy()),
+            money(9_000).pass_over(waiting("rr_0", 1, skipped_runs=10), SHORT, Policy()),
         ),
         (waiting("rr_1", 5_000, overdue=True, by_person=True), money(9_000, 0)),
         (waiting("rr_1", None, overdue=True, cost=Money(1, USD)), money(0, 0)),
@@ -239,7 +241,7 @@ def test_whoever_must_wait_beyond_the_deadline_goes_to_a_person(
 def test_the_deadline_stops_nothing_that_can_go_and_nothing_before_its_time() -> None:
     overdue = waiting("rr_1", 5_000, overdue=True)
     assert verdict(overdue, money(5_000))[:2] == (Outcome.RELEASE, Rule.COVER)
-    before = judge(overdue, money(0), NOON - timedelta(microseconds=1)).decision
+    before = judge(overdue, money(0), DEFAULT_POLICY, NOON - timedelta(microseconds=1)).decision
     assert (before.outcome, before.rule) == (Outcome.HOLD, Rule.COVER)
 
 

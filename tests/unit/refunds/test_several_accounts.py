@@ -10,17 +10,17 @@ from refunds.decision import Outcome, Rule, Shortfall
 from refunds.ids import AccountId, RequestId
 from refunds.money import Money
 from refunds.need import Leg, Need, PurseKey
-from refunds.policy import Policy
+from refunds.policy import DEFAULT_POLICY, Policy
 from refunds.pool import Pool
 from refunds.rules import judge
 from tests.support.facts import ACCOUNT, EUR, NOON, USD
-from tests.unit.refunds.waiting import A_WEEK, AMPLE, leg, money
+from tests.unit.refunds.waiting import A_WEEK, AMPLE, SHORT, leg, money
 
 OTHER = AccountId("acct_other")
 
 
 def verdict(candidate: Candidate, pool: Pool) -> tuple[Outcome, Rule, str]:
-    decision = judge(candidate, pool, NOON).decision
+    decision = judge(candidate, pool, DEFAULT_POLICY, NOON).decision
     return decision.outcome, decision.rule, decision.why
 
 
@@ -29,6 +29,7 @@ def split(*legs: Leg, cost: int = 0, by_person: bool = False) -> Candidate:
         request=RequestId("rr_split"),
         created=NOON,
         legs=legs,
+        amount=Money(cost, USD),
         platform_cost=Money(cost, USD),
         deadline=NOON + A_WEEK,
         by_person=by_person,
@@ -64,7 +65,9 @@ def test_all_accounts_cover_their_legs_or_none_gives_anything() -> None:
 
 def test_it_is_told_by_the_account_it_waits_for_longest() -> None:
     request = split(leg(3_000), leg(2_000, account=OTHER))
-    evaluation = judge(request, held_in({(ACCOUNT, USD): 2_500, (OTHER, USD): 100}), NOON)
+    evaluation = judge(
+        request, held_in({(ACCOUNT, USD): 2_500, (OTHER, USD): 100}), DEFAULT_POLICY, NOON
+    )
     # 3000 - 2500 = 500 here, 2000 - 100 = 1900 there.
     assert (evaluation.need, evaluation.spendable_minor, evaluation.shortfall_minor) == (
         Need(amount_minor=2_000, currency=USD, fx_buffer_minor=0),
@@ -75,7 +78,9 @@ def test_it_is_told_by_the_account_it_waits_for_longest() -> None:
         Shortfall(account=ACCOUNT, missing=Money(500, USD)),
         Shortfall(account=OTHER, missing=Money(1_900, USD)),
     )
-    covered = judge(request, held_in({(ACCOUNT, USD): 3_000, (OTHER, USD): 9_000}), NOON)
+    covered = judge(
+        request, held_in({(ACCOUNT, USD): 3_000, (OTHER, USD): 9_000}), DEFAULT_POLICY, NOON
+    )
     # Nothing is short: the home account's figures.
     assert (covered.need, covered.spendable_minor) == (request.need, 3_000)
 
@@ -126,7 +131,7 @@ def test_a_persons_release_names_every_account_the_platform_stands_in_for() -> N
 
 def test_a_starved_request_bars_every_purse_it_draws_on() -> None:
     starved = replace(split(leg(3_000), leg(2_000, account=OTHER)), skipped_runs=10)
-    pool = held_in({(ACCOUNT, USD): AMPLE, (OTHER, USD): AMPLE}).pass_over(starved, Policy())
+    pool = held_in({(ACCOUNT, USD): AMPLE, (OTHER, USD): AMPLE}).pass_over(starved, SHORT, Policy())
     assert verdict(split(leg(1, account=OTHER)), pool)[1] is Rule.OLDER_FIRST
     assert verdict(split(leg(1, account=AccountId("acct_third"))), pool)[1] is Rule.COVER
 

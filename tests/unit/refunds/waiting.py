@@ -9,15 +9,17 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from refunds.candidate import Candidate
-from refunds.decision import Evaluation, Outcome, Rule
+from refunds.decision import Evaluation, Outcome, Rule, decide
 from refunds.ids import AccountId, RequestId
 from refunds.money import Currency, Money
 from refunds.need import Leg, Need
-from refunds.policy import Policy
-from refunds.pool import Pool
+from refunds.policy import OnDeadline, Order, Policy
+from refunds.pool import Caps, Pool
 from tests.support.facts import ACCOUNT, EUR, NOON, TRANSFER, USD
 
 A_WEEK = timedelta(days=7)
+SHORT = decide(Outcome.HOLD, Rule.COVER, "It is short.")
+"""What a request is passed over with when its account doesn't cover it."""
 AMPLE = 10**12
 """More than any request here costs: the platform's balance where a test is about the account's."""
 
@@ -36,8 +38,12 @@ def waiting(
     by_person: bool = False,
     overdue: bool = False,
     waived: frozenset[Rule] = frozenset(),
+    amount: Money | None = None,
+    due_hours: int | None = None,
+    closes_hours: int | None = None,
 ) -> Candidate:
     """A waiting request; `need_minor=None` puts it into the platform's own lane."""
+    due = A_WEEK if due_hours is None else timedelta(hours=due_hours)
     legs: tuple[Leg, ...] = ()
     if need_minor is not None:
         own = own_pending_minor
@@ -46,8 +52,10 @@ def waiting(
         request=RequestId(name),
         created=NOON - timedelta(hours=age_hours),
         legs=legs,
+        amount=amount or Money(need_minor or 0, USD),
         platform_cost=cost or Money(need_minor or 0, USD),
-        deadline=NOON if overdue else NOON + A_WEEK,
+        deadline=NOON + (timedelta(0) if overdue else due),
+        window_closes=None if closes_hours is None else NOON + timedelta(hours=closes_hours),
         skipped_runs=skipped_runs,
         urgent=urgent,
         by_person=by_person,
@@ -128,11 +136,37 @@ def candidates(
                 urgent=draw(st.booleans()),
                 by_person=by_person and draw(st.integers(0, 5)) == 0,
                 overdue=draw(st.booleans()),
-                waived=draw(st.sampled_from([frozenset(), frozenset({Rule.DEADLINE})])),
+                waived=draw(st.frozensets(st.sampled_from(WAIVABLE), max_size=2)),
+                amount=Money(need, draw(st.sampled_from([USD, EUR]))),
+                due_hours=draw(st.integers(1, 100)),
+                closes_hours=draw(st.none() | st.integers(-5, 300)),
             )
         )
     return made
 
 
+WAIVABLE = [Rule.DEADLINE, Rule.REVIEW_ABOVE, Rule.REFUND_WINDOW]
 BALANCES = st.fixed_dictionaries({USD: st.integers(-300, 2_000), EUR: st.integers(-300, 2_000)})
-POLICIES = st.builds(Policy, starve_after=st.integers(1, 12))
+AMOUNTS = st.dictionaries(st.sampled_from([USD, EUR]), st.integers(0, 600))
+CAPS = st.builds(
+    Caps,
+    day_left=AMOUNTS,
+    exposure_left=AMOUNTS.map(lambda a: {(ACCOUNT, c): minor for c, minor in a.items()}),
+)
+_KEYS = {
+    "order": st.sampled_from(Order),
+    "starve_after": st.integers(1, 12),
+    "review_above": AMOUNTS,
+    "refund_window_notice": st.integers(1, 200).map(lambda hours: timedelta(hours=hours)),
+}
+COVERING_NOTHING = st.builds(
+    Policy, **_KEYS, on_deadline=st.sampled_from([OnDeadline.REVIEW, OnDeadline.CANCEL])
+)
+"""Policies under which no rule releases anything uncovered."""
+POLICIES = st.builds(
+    Policy,
+    **_KEYS,
+    on_deadline=st.sampled_from(OnDeadline),
+    small_shortfall=AMOUNTS,
+    covered_per_day=AMOUNTS,
+)
