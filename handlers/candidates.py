@@ -48,12 +48,32 @@ def refreshed(
     candidate: Candidate, waiting: Waiting, charge: ChargeFacts, policy: Policy
 ) -> Candidate:
     """Return the candidate by a charge that was read just now."""
+    return _weighed(candidate, charge, waiting, policy, stale_at=None)
+
+
+def resized(
+    candidate: Candidate, amount: Money, waiting: Waiting, policy: Policy, now: datetime
+) -> Candidate:
+    """Return the candidate with another amount, by the charge as last read."""
+    other = replace(candidate, amount=amount)
+    return _weighed(other, facts_of(waiting.charge), waiting, policy, stale_at=now)
+
+
+def _weighed(
+    candidate: Candidate,
+    charge: ChargeFacts,
+    waiting: Waiting,
+    policy: Policy,
+    *,
+    stale_at: datetime | None,
+) -> Candidate:
+    minor = candidate.amount.amount_minor
     return replace(
         candidate,
-        legs=legs_for(charge, waiting.amount_minor, policy),
+        legs=legs_for(charge, minor, policy, stale_at=stale_at),
         platform_cost=platform_cost(
             charge,
-            waiting.amount_minor,
+            minor,
             policy.fx_buffer_percent,
             fee_back=waiting.request.refund_application_fee,
         ),

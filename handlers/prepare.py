@@ -38,6 +38,7 @@ from store.database import Unit
 from store.lanes import renew_lane
 from store.ledger import Because, amounts_of, move, move_along
 from store.observations import standing_of
+from store.parts import under_way
 from store.requests import lock_request, record_evaluation, use_person_waiver, waived_rules
 from store.tables.attempts import ReleaseAttempt
 from store.tables.ledger import SHADOW_CAUSE
@@ -90,10 +91,10 @@ def prepare(
         waiting = _waiting(unit, request, candidate, now)
         if waiting is None:
             return NotPrepared(evaluation=None)
-        bucket, amount_minor = waiting
-        stop = _what_stops(unit, request, charge, amount_minor, candidate, now)
+        bucket, whole_minor = waiting
+        stop = _what_stops(unit, request, charge, whole_minor, candidate, now)
         if stop is not None:
-            _stop(unit, request, candidate, bucket, amount_minor, stop, now)
+            _stop(unit, request, candidate, bucket, whole_minor, stop, now)
             row = lock_charge(unit, charge.charge)
             assert row is not None, "saved above"
             # The charge was read a moment ago; its dispute may have ended since.
@@ -121,7 +122,7 @@ def prepare(
             ground=ground,
             request=request,
             bucket=bucket,
-            amount=Money(amount_minor, charge.amount.currency),
+            amount=candidate.amount,
             charge=charge,
             candidate=candidate,
             evaluation=evaluation,
@@ -240,11 +241,16 @@ def _waiting(
     if candidate.by_person and Rule.PERSON not in waived_rules(unit, request.id, now):
         # Void: another hand's refund became known after this run had read the waiver.
         return None
+    if under_way(unit, request.id):
+        # A part of it, without an outcome yet: the next one waits for that.
+        return None
     amounts = amounts_of(unit, RequestId(request.id))
     takes_from = (Bucket.REVIEW,) if candidate.by_person else ()
+    whole_minor = (candidate.part_of or candidate.amount).amount_minor
     for bucket in (Bucket.HELD, Bucket.REQUESTED, *takes_from):
-        if amounts.get(bucket):
-            return bucket, amounts[bucket]
+        # Another amount than the one that was weighed: another hand was faster.
+        if amounts.get(bucket) == whole_minor:
+            return bucket, whole_minor
     return None
 
 

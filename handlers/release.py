@@ -15,6 +15,7 @@ from handlers.candidates import candidate_of, refreshed
 from handlers.carry_out import Carried, carry_out
 from handlers.ground import Ground, read_ground
 from handlers.left_waiting import Progress, record_left
+from handlers.part import part_that_fits, rest_of
 from handlers.payments import read_changed_payments
 from handlers.policies import policy_of
 from handlers.prepare import NotPrepared, Pretended, prepare
@@ -114,6 +115,13 @@ def _handle(
         evaluation = _release(services, ground, waiting, candidate, progress)
     if evaluation is None:
         return
+    part = part_that_fits(services, ground, waiting, candidate, evaluation, progress.pool)
+    if part is not None and _release(services, ground, waiting, part, progress) is None:
+        if part.request not in {released.request for released in progress.released[-1:]}:
+            return
+        now = services.clock()
+        candidate = rest_of(candidate, part, waiting, ground, now)
+        evaluation = judge(candidate, progress.pool, ground.policy, now)
     progress.left.append((candidate, evaluation))
     progress.pool = progress.pool.pass_over(candidate, evaluation.decision, ground.policy)
 

@@ -27,6 +27,8 @@ class Candidate:
     """What the buyer gets, in the charge's currency."""
     platform_cost: Money
     deadline: datetime
+    part_of: Money | None = None
+    """The whole of what waits, where only a part is to go now."""
     window_closes: datetime | None = None
     """Until when its payment method can be refunded, where the policy says so."""
     skipped_runs: int = 0

@@ -28,6 +28,7 @@ class Rule(StrEnum):
     COVER = "cover"
     DIRECT_SENT = "direct_sent"
     DIRECT_SHORT = "direct_short"
+    PARTIAL = "partial"
     PLATFORM_SHORT = "platform_short"
     OLDER_FIRST = "older_first"
     STRIPE_SHORT = "stripe_short"
@@ -73,6 +74,9 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
         "Wait: it is released by itself as soon as the balance covers it.",
         "Or ask the connected account to add funds.",
         "Or release it: Stripe queues a card's refund, and refuses others.",
+    ),
+    (Rule.PARTIAL, Outcome.RELEASE): (
+        "Nothing to do: a part goes out now, and the rest when the balance covers it.",
     ),
     (Rule.PLATFORM_SHORT, Outcome.HOLD): ("Add funds to the platform's Stripe balance.",),
     (Rule.OLDER_FIRST, Outcome.HOLD): (

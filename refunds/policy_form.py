@@ -159,7 +159,6 @@ class Remark:
 
 _NONE: Final = "has no effect yet"
 NO_EFFECT_YET: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
-    "partial": (bool, _NONE),
     "payout_guard": (
         lambda guard: guard is not PayoutGuard.OFF,
         "has no effect yet: payouts go on while refunds are held",

@@ -102,6 +102,12 @@ def _out_of_turn(hand: Hand) -> Decision | None:
 
 
 def _covered(hand: Hand) -> Decision:
+    if hand.candidate.part_of is not None:
+        why = (
+            f"{told(hand)}: {hand.candidate.amount} of {hand.candidate.part_of} go out now, the "
+            "rest waits (partial)."
+        )
+        return decide(Outcome.RELEASE, Rule.PARTIAL, why)
     if not hand.figures:
         cost = hand.candidate.platform_cost
         return decide(
