@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from api.asking import in_the_callers_words, status_of, wish_of
 from api.refusals import refusal_of
 from api.route import Answer, Call, Reply, Route
-from api.shapes import BATCH_MAX, BatchBody, KeyedWishBody, validated
+from api.shapes import BATCH_MAX, BatchBody, BatchEnvelope, KeyedWishBody, validated
 from api.tokens import Scope
 from handlers.error_view import ErrorView
 from handlers.intake import take_in, take_in_unasked
@@ -107,6 +107,7 @@ BATCH: Final = (
         "that is refused stops none of the others. Send the whole batch again if no answer came: "
         "its keys make that safe.",
         body=BatchBody,
+        envelope=BatchEnvelope,
         asks_stripe=True,
         answers={200: Answer(says="A result for each.", shape=BatchResults)},
         refusals={},

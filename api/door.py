@@ -5,7 +5,7 @@ It may not do anything a route does: it checks, hands over, and says what came o
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,15 +16,20 @@ from api.incoming import read_document, read_key, read_query
 from api.meter import Meter
 from api.refusals import RefusedError, refusal_of
 from api.route import JSON, Call, Reply, Route
+from api.shapes import PARAM_CHARACTERS_MAX, PATH_PATTERNS
 from api.table import ROUTES
 from api.tokens import Token, find_token
 from handlers.services import Services
-from refunds.errors import RequestNotFoundError, SluiceError
+from refunds.errors import AccountNotFoundError, RequestNotFoundError, SluiceError
 from refunds.ids import mint
 
 ROOT: Final = "/api"
 REQUEST_ID_HEADER: Final = "Request-Id"
-_REQUEST: Final = re.compile(r"rr_[0-9a-z]{1,64}", re.ASCII)
+_NOT_FOUND: Final[Mapping[str, Callable[[str], SluiceError]]] = {
+    "id": RequestNotFoundError,
+    "account": AccountNotFoundError,
+}
+"""What a path leads to whose parameter no id can be: nothing."""
 
 _log = structlog.get_logger(__name__)
 
@@ -164,8 +169,9 @@ class _Door:
                     f"This needs a token with the scope {route.scope}; {token.name} has "
                     f"{', '.join(sorted(token.scopes))}.",
                 )
-        if "id" in path and not _REQUEST.fullmatch(path["id"]):
-            raise RequestNotFoundError(path["id"][:80])
+        for name, value in path.items():
+            if not re.fullmatch(PATH_PATTERNS[name], value, re.ASCII):
+                raise _NOT_FOUND[name](value[:PARAM_CHARACTERS_MAX])
         call = Call(
             services=self._services,
             actor="api" if token is None else token.actor,

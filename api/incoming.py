@@ -89,7 +89,7 @@ def read_document(route: Route, request: Request) -> object:
         raise RefusedError(
             400, "parameter_invalid", "The body holds a NUL character or half a surrogate pair."
         )
-    return validated(route.body, document)
+    return validated(route.envelope or route.body, document)
 
 
 def _read_body(request: Request) -> bytes:

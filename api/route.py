@@ -80,6 +80,8 @@ class Route:
     """Statuses of errors besides those that every route of its kind has."""
     do: Callable[[Call], Reply]
     body: Any = None
+    envelope: Any = None
+    """What the body is checked against, where its parts are checked one by one later."""
     query: Any = None
     key: Key = Key.NONE
     asks_stripe: bool = False

@@ -3,13 +3,13 @@
 It may not say what a valid wish leads to, or convert a value: "5" is no amount, nor is true.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import (
     ConfigDict,
     Field,
-    SkipValidation,
     TypeAdapter,
     ValidationError,
     with_config,
@@ -35,10 +35,16 @@ BATCH_MAX: Final = 100
 PARAM_CHARACTERS_MAX: Final = 80
 _STORABLE: Final = r"^[^\x00]*$"
 
+PATH_PATTERNS: Final[Mapping[str, str]] = {
+    "id": r"^rr_[0-9a-z]{1,64}$",
+    "account": r"^acct_[A-Za-z0-9]{1,250}$",
+}
+"""The parameters of paths."""
+
 PaymentIntent = Annotated[str, Field(pattern=r"^pi_[A-Za-z0-9_]{1,250}$")]
 Charge = Annotated[str, Field(pattern=r"^(ch|py)_[A-Za-z0-9_]{1,250}$")]
-Account = Annotated[str, Field(pattern=r"^acct_[A-Za-z0-9]{1,250}$")]
-Request = Annotated[str, Field(pattern=r"^rr_[0-9a-z]{1,64}$")]
+Account = Annotated[str, Field(pattern=PATH_PATTERNS["account"])]
+Request = Annotated[str, Field(pattern=PATH_PATTERNS["id"])]
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=KEY_PATTERN)
 ]
@@ -89,10 +95,14 @@ class KeyedWishBody(WishBody):
 class BatchBody(TypedDict):
     """Several wishes, each recorded or refused by itself."""
 
-    # Each is validated when its turn comes: one that is malformed stops none of the others.
-    refund_requests: Annotated[
-        list[SkipValidation[KeyedWishBody]], Field(min_length=1, max_length=BATCH_MAX)
-    ]
+    refund_requests: Annotated[list[KeyedWishBody], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+@with_config(_STRICT)
+class BatchEnvelope(TypedDict):
+    """A batch as far as it has to be right as a whole; its wishes are checked one by one."""
+
+    refund_requests: Annotated[list[Any], Field(min_length=1, max_length=BATCH_MAX)]
 
 
 @with_config(_STRICT)

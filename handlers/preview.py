@@ -6,11 +6,12 @@ It may not write a row; intake decides again when the wish really comes.
 from datetime import datetime
 from typing import Final
 
+from gateway.port import UnavailableError
 from handlers.assess import Assessment, assess
 from handlers.services import Services
 from handlers.view import SHADOW_STEP, DecisionView, NeedView, RequestView
 from refunds.decision import Decision, Outcome
-from refunds.errors import RequestOpenError
+from refunds.errors import PaymentNotFoundError, RequestOpenError
 from refunds.lifecycle import Status
 from refunds.wish import Wish, check_wish
 from store.charges import open_requests
@@ -35,7 +36,16 @@ def preview(services: Services, wish: Wish) -> RequestView:
     where Stripe could not be asked.
     """
     check_wish(wish, _KEY)
-    assessment = assess(services, wish)
+    try:
+        assessment = assess(services, wish)
+    except UnavailableError as error:
+        if error.denied_in_account and error.account == wish.account:
+            raise PaymentNotFoundError(
+                f"Stripe shows the platform nothing of {wish.account}: check its id, and whether "
+                "it is still connected",
+                param="account",
+            ) from error
+        raise
     charge = assessment.charge
     with services.database.reading() as unit:
         others = open_requests(unit, charge.charge, services.mode)

@@ -1,17 +1,23 @@
 """A caller of the API: the real application on a stage, tokens of every kind, answers looked at.
 
-It may not look the other way: each answer has an id and no secret of ours in it.
+It may not look the other way: each answer has an id, no secret of ours in it, and is as described.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
+import jsonschema_rs
 from flask.testing import FlaskClient
 from pydantic import SecretStr
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from api.meter import Meter
+from api.openapi import build_document
+from api.table import ROUTES
 from api.tokens import Scope
 from runtime.settings import Settings
 from runtime.web import create_app
@@ -34,6 +40,17 @@ def api_settings(**more: Any) -> Settings:
         stripe_webhook_secrets=(SecretStr(SECRET),),
         sluice_api_tokens=tuple(SecretStr(text) for text in texts),
         **more,
+    )
+
+
+DOCUMENT: Final = build_document(ROUTES)
+
+
+@cache
+def validator(reference: str) -> jsonschema_rs.Draft202012Validator:
+    """What checks a document against one of the described schemas."""
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": reference, "components": DOCUMENT["components"]}
     )
 
 
@@ -77,7 +94,25 @@ class Caller:
         assert answer.headers["Request-Id"].startswith("req_")
         text = answer.get_data(as_text=True)
         assert not any(each in text for each in TOKENS.values()), "a token was shown"
+        self._check_as_described(method, path, answer)
         return answer
+
+    def _check_as_described(self, method: str, path: str, answer: TestResponse) -> None:
+        """Hold an answer of a route against the served description."""
+        try:
+            rule, _ = self.client.application.url_map.bind("").match(
+                f"/api{path}".partition("?")[0], method, return_rule=True
+            )
+        except HTTPException:
+            return
+        described = DOCUMENT["paths"][re.sub(r"<(\w+)>", r"{\1}", rule.rule)][method.lower()]
+        responses = described["responses"]
+        assert str(answer.status_code) in responses, f"{answer.status_code} is not described"
+        response = responses[str(answer.status_code)]
+        assert response["headers"].keys() <= set(answer.headers.keys())
+        content = response["content"][answer.mimetype]
+        if content:
+            validator(content["schema"]["$ref"]).validate(answer.json)
 
     def get(self, path: str, **more: Any) -> TestResponse:
         """Ask to see something."""

@@ -151,6 +151,13 @@ def test_an_unknown_payment_is_named_as_the_caller_did(caller: Caller, name: str
     assert count(caller.stage) == 0
 
 
+def test_an_account_that_shows_nothing_is_no_outage(caller: Caller) -> None:
+    wish = {"charge": "ch_1", "account": "acct_mistyped"}
+    answer = caller.post("/refund_requests/preview", wish)
+    assert answer.status_code == 404
+    assert (error_of(answer)["code"], error_of(answer)["param"]) == ("resource_missing", "account")
+
+
 CHARGE: Final = "ch_1"
 NO_AMOUNTS: Final[list[Any]] = [
     *(0, -1, 10**12, 2**53, True, False, "5", 5.0, 5.5, 1e3, None, [], {}),
