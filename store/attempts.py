@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import bindparam, func, or_, update
 from sqlmodel import col, select
 
 from refunds.attempt import AttemptState, StepState
@@ -32,6 +32,36 @@ from store.upsert import insert_or_ignore
 ATTEMPT_LEASE: Final = timedelta(seconds=10)
 """How long a caller has an attempt to itself, from prepare or claim on."""
 
+# Built once: building a statement takes longer than running it.
+_OPEN_RESERVATIONS: Final = select(
+    Reservation.id, Reservation.currency, Reservation.amount_minor
+).where(col(Reservation.holder) == bindparam("holder"), col(Reservation.closed_at).is_(None))
+_PURSES: Final = select(Purse.currency).where(col(Purse.holder) == bindparam("holder"))
+_NEWEST_PROMISE: Final = select(func.max(Reservation.id)).where(
+    col(Reservation.holder) == bindparam("holder"),
+    col(Reservation.currency) == bindparam("currency"),
+)
+_LOCKED: Final = (
+    select(ReleaseAttempt)
+    .where(col(ReleaseAttempt.id) == bindparam("attempt"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_STEPS: Final = (
+    select(AttemptStep)
+    .where(col(AttemptStep.attempt_id) == bindparam("attempt"))
+    .order_by(col(AttemptStep.ordinal))
+    .execution_options(populate_existing=True)
+)
+_UNSETTLED: Final = (
+    select(ReleaseAttempt)
+    .where(col(ReleaseAttempt.state) == AttemptState.PREPARED)
+    .where(col(ReleaseAttempt.next_try_at) <= bindparam("now"))
+    .order_by(col(ReleaseAttempt.next_try_at), col(ReleaseAttempt.id))
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationMark:
@@ -51,16 +81,13 @@ class ReservationMark:
 
 def mark_reservations(unit: Unit, holder: str) -> ReservationMark:
     """Return what is reserved of a holder's money now."""
-    statement = select(Reservation).where(
-        col(Reservation.holder) == holder, col(Reservation.closed_at).is_(None)
-    )
     sums: dict[Currency, int] = {}
     ids = set()
-    for row in unit.exec(statement):
-        assert row.id is not None
-        ids.add(row.id)
-        currency = Currency(row.currency)
-        sums[currency] = sums.get(currency, 0) + row.amount_minor
+    for number, word, minor in unit.exec(_OPEN_RESERVATIONS, params={"holder": holder}):
+        assert number is not None
+        ids.add(number)
+        currency = Currency(word)
+        sums[currency] = sums.get(currency, 0) + minor
     return ReservationMark(
         holder=holder,
         open_ids=frozenset(ids),
@@ -70,13 +97,10 @@ def mark_reservations(unit: Unit, holder: str) -> ReservationMark:
 
 
 def _newest_promises(unit: Unit, holder: str) -> dict[Currency, int]:
-    purses = unit.exec(select(Purse.currency).where(col(Purse.holder) == holder))
     newest = {}
-    for currency in purses.all():
-        of_purse = (col(Reservation.holder) == holder) & (col(Reservation.currency) == currency)
-        newest[Currency(currency)] = (
-            unit.exec(select(func.max(Reservation.id)).where(of_purse)).one() or 0
-        )
+    for currency in unit.exec(_PURSES, params={"holder": holder}).all():
+        of_purse = {"holder": holder, "currency": currency}
+        newest[Currency(currency)] = unit.exec(_NEWEST_PROMISE, params=of_purse).one() or 0
     return newest
 
 
@@ -152,8 +176,7 @@ def get_attempt(unit: Unit, attempt: AttemptId | str) -> ReleaseAttempt | None:
 
 def lock_attempt(unit: Unit, attempt: AttemptId | str) -> ReleaseAttempt | None:
     """Return an attempt, its row locked until the unit ends."""
-    statement = select(ReleaseAttempt).where(col(ReleaseAttempt.id) == attempt).with_for_update()
-    return unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+    return unit.exec(_LOCKED, params={"attempt": attempt}).one_or_none()
 
 
 def attempts_of(unit: Unit, request: RequestId | str) -> list[ReleaseAttempt]:
@@ -164,13 +187,7 @@ def attempts_of(unit: Unit, request: RequestId | str) -> list[ReleaseAttempt]:
 
 def steps_of(unit: Unit, attempt: AttemptId | str) -> list[AttemptStep]:
     """Return an attempt's steps in the order they are called."""
-    statement = (
-        select(AttemptStep)
-        .where(col(AttemptStep.attempt_id) == attempt)
-        .order_by(col(AttemptStep.ordinal))
-        .execution_options(populate_existing=True)
-    )
-    return list(unit.exec(statement))
+    return list(unit.exec(_STEPS, params={"attempt": attempt}))
 
 
 def call_of(step: AttemptStep) -> StripeCall:
@@ -197,15 +214,7 @@ def calls_of(unit: Unit, attempt: AttemptId | str, limit: int = 500) -> list[Ste
 
 def claim_unsettled(unit: Unit, worker: str, now: datetime) -> tuple[AttemptId, int] | None:
     """Take the attempt without an outcome that is due longest; return it with its fence."""
-    statement = (
-        select(ReleaseAttempt)
-        .where(col(ReleaseAttempt.state) == AttemptState.PREPARED)
-        .where(col(ReleaseAttempt.next_try_at) <= now)
-        .order_by(col(ReleaseAttempt.next_try_at), col(ReleaseAttempt.id))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = unit.exec(statement).first()
+    row = unit.exec(_UNSETTLED, params={"now": now}).first()
     if row is None:
         return None
     row.claimed_by = worker

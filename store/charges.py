@@ -6,8 +6,9 @@ It may not decide whether a refund fits; it counts what is claimed.
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func, text, union
+from sqlalchemy import bindparam, func, text, union
 from sqlmodel import col, select
 
 from refunds.facts import (
@@ -33,6 +34,31 @@ from store.tables.requests import (
 )
 from store.upsert import insert_or_ignore
 
+# Built once: building a statement takes longer than running it.
+_LOCKED: Final = (
+    select(Charge)
+    .where(col(Charge.id) == bindparam("charge"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_KNOWN: Final = (
+    select(func.coalesce(func.sum(Refund.amount_minor), 0))
+    .where(col(Refund.charge_id) == bindparam("charge"))
+    .where(col(Refund.status).not_in(NOT_LIVE))
+)
+_WAITING_FOR_BUYER: Final = (
+    select(func.coalesce(func.sum(Refund.amount_minor), 0))
+    .where(col(Refund.charge_id) == bindparam("charge"), col(Refund.attempt_id).is_not(None))
+    .where(col(Refund.status) == RefundStatus.REQUIRES_ACTION)
+)
+_IN_BUCKETS: Final = (
+    select(func.coalesce(func.sum(RequestBucket.amount_minor), 0))
+    .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
+    .where(col(RefundRequest.charge_id) == bindparam("charge"))
+    .where(col(RefundRequest.mode) == bindparam("mode"))
+    .where(col(RequestBucket.bucket).in_(bindparam("buckets", expanding=True)))
+)
+
 
 def save_charge(unit: Unit, facts: ChargeFacts) -> None:
     """Store what was read, locking the charge's row; older news never overwrites newer."""
@@ -48,8 +74,7 @@ def save_charge(unit: Unit, facts: ChargeFacts) -> None:
 
 def lock_charge(unit: Unit, charge: ChargeId | str) -> Charge | None:
     """Return the charge's row, locked until the unit ends (SQLite: the whole unit is alone)."""
-    statement = select(Charge).where(col(Charge.id) == charge).with_for_update()
-    return unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+    return unit.exec(_LOCKED, params={"charge": charge}).one_or_none()
 
 
 def load_charge(unit: Unit, charge: ChargeId | str) -> ChargeFacts | None:
@@ -90,16 +115,14 @@ def claimed_minor(
     What is being released stands in `with_known_refunds`. A refund that waits for its buyer
     (requires_action) is counted by Stripe already.
     """
-    waiting = (
-        select(func.coalesce(func.sum(Refund.amount_minor), 0))
-        .where(col(Refund.charge_id) == charge, col(Refund.attempt_id).is_not(None))
-        .where(col(Refund.status) == RefundStatus.REQUIRES_ACTION)
-    )
+    waiting = _WAITING_FOR_BUYER
     if besides is not None:
         waiting = waiting.where(col(Refund.request_id) != besides)
     unsent_minor = _in_buckets(unit, charge, OPEN - {Bucket.RELEASING}, mode, besides)
     # Nothing of a shadow request is ever at Stripe.
-    return unsent_minor - (int(unit.exec(waiting).one()) if mode is Mode.LIVE else 0)
+    return unsent_minor - (
+        int(unit.exec(waiting, params={"charge": charge}).one()) if mode is Mode.LIVE else 0
+    )
 
 
 def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
@@ -114,13 +137,9 @@ def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
 
 def known_refunded_minor(unit: Unit, charge: ChargeId) -> int:
     """Return what the refunds of a charge come to that we know of, and what is being released."""
-    known = (
-        select(func.coalesce(func.sum(Refund.amount_minor), 0))
-        .where(col(Refund.charge_id) == charge)
-        .where(col(Refund.status).not_in(NOT_LIVE))
-    )
     releasing_minor = _in_buckets(unit, charge, frozenset({Bucket.RELEASING}), Mode.LIVE)
-    return int(unit.exec(known).one()) + releasing_minor
+    known_minor = int(unit.exec(_KNOWN, params={"charge": charge}).one())
+    return known_minor + releasing_minor
 
 
 def _in_buckets(
@@ -130,15 +149,11 @@ def _in_buckets(
     mode: Mode,
     besides: RequestId | None = None,
 ) -> int:
-    statement = (
-        select(func.coalesce(func.sum(RequestBucket.amount_minor), 0))
-        .join(RefundRequest, col(RefundRequest.id) == col(RequestBucket.request_id))
-        .where(col(RefundRequest.charge_id) == charge, col(RefundRequest.mode) == mode)
-        .where(col(RequestBucket.bucket).in_(buckets))
-    )
+    statement = _IN_BUCKETS
     if besides is not None:
         statement = statement.where(col(RefundRequest.id) != besides)
-    return int(unit.exec(statement).one())
+    params = {"charge": charge, "mode": mode, "buckets": sorted(buckets)}
+    return int(unit.exec(statement, params=params).one())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

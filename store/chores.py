@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from refunds.errors import LeaseLostError
@@ -16,6 +17,14 @@ from store.upsert import insert_or_ignore
 
 CHORE_LEASE: Final = timedelta(seconds=60)
 """A worker that died holds a chore up no longer than this."""
+
+# Built once: building a statement takes longer than running it.
+_LOCKED: Final = (
+    select(Chore)
+    .where(col(Chore.name) == bindparam("name"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +101,7 @@ def list_chores(unit: Unit) -> list[Chore]:
 
 
 def _locked(unit: Unit, name: str) -> Chore:
-    statement = select(Chore).where(col(Chore.name) == name).with_for_update()
-    return unit.exec(statement.execution_options(populate_existing=True)).one()
+    return unit.exec(_LOCKED, params={"name": name}).one()
 
 
 def _held(unit: Unit, claim: ChoreClaim) -> Chore:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, text, update
+from sqlalchemy import bindparam, func, or_, text, update
 from sqlmodel import col, select
 
 from refunds.errors import LeaseLostError
@@ -21,6 +21,30 @@ from store.upsert import insert_or_ignore
 LANE_LEASE: Final = timedelta(seconds=10)
 STRIPE_SCOPE: Final = "stripe"
 """The circuit of the platform's key as a whole; an account's own circuit is named by its id."""
+
+# Built once: building a statement takes longer than running it.
+_CIRCUIT: Final = select(CircuitRow.failures, CircuitRow.open_until).where(
+    col(CircuitRow.scope) == bindparam("scope")
+)
+_DUE: Final = (
+    select(Lane)
+    .where(col(Lane.mode) == bindparam("mode"))
+    .where(col(Lane.release_due_at).is_not(None), col(Lane.release_due_at) <= bindparam("now"))
+    .where(or_(col(Lane.lease_expires_at).is_(None), col(Lane.lease_expires_at) < bindparam("now")))
+    .order_by(col(Lane.release_due_at), col(Lane.id))
+    .limit(1)
+)
+# Without waiting where another lane is free. Then with: a lane that events keep marking is locked
+# nearly all the time, and would never get its run.
+_DUE_AND_FREE: Final = _DUE.with_for_update(skip_locked=True)
+_DUE_IN_TURN: Final = _DUE.with_for_update()
+_HELD: Final = (
+    select(Lane)
+    .where(col(Lane.id) == bindparam("lane"), col(Lane.mode) == bindparam("mode"))
+    .where(col(Lane.fence) == bindparam("fence"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +86,10 @@ def claim_due_lane(
     unit: Unit, worker: str, now: datetime, mode: Mode = Mode.LIVE
 ) -> LaneClaim | None:
     """Take the lane that has been due longest and that nobody works on, for `LANE_LEASE`."""
-    due = (
-        select(Lane)
-        .where(col(Lane.mode) == mode)
-        .where(col(Lane.release_due_at).is_not(None), col(Lane.release_due_at) <= now)
-        .where(or_(col(Lane.lease_expires_at).is_(None), col(Lane.lease_expires_at) < now))
-        .order_by(col(Lane.release_due_at), col(Lane.id))
-        .limit(1)
-    )
-    # Without waiting where another lane is free. Then with: a lane that events keep marking is
-    # locked nearly all the time, and would never get its run.
-    lane = unit.exec(due.with_for_update(skip_locked=True)).first()
+    at_now = {"mode": mode, "now": now}
+    lane = unit.exec(_DUE_AND_FREE, params=at_now).first()
     if lane is None:
-        lane = unit.exec(due.with_for_update()).first()
+        lane = unit.exec(_DUE_IN_TURN, params=at_now).first()
     if lane is None:
         return None
     lane.claimed_by = worker
@@ -140,10 +155,11 @@ def lanes_with_waiting(unit: Unit, after: LaneId | None, limit: int) -> list[Lan
 
 def load_circuit(unit: Unit, scope: str) -> Circuit:
     """Return the circuit of `STRIPE_SCOPE` or of an account."""
-    row = unit.get(CircuitRow, scope)
+    row = unit.exec(_CIRCUIT, params={"scope": scope}).one_or_none()
     if row is None:
         return CLOSED_CIRCUIT
-    return Circuit(failures=row.failures, open_until=row.open_until)
+    failures, open_until = row
+    return Circuit(failures=failures, open_until=open_until)
 
 
 def save_circuit(unit: Unit, scope: str, circuit: Circuit, trouble: str, now: datetime) -> None:
@@ -166,14 +182,8 @@ def open_circuits(unit: Unit, now: datetime) -> list[CircuitRow]:
 
 
 def _held(unit: Unit, claim: LaneClaim) -> Lane:
-    statement = (
-        select(Lane)
-        .where(col(Lane.id) == claim.lane, col(Lane.mode) == claim.mode)
-        .where(col(Lane.fence) == claim.fence)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    lane = unit.exec(statement).one_or_none()
+    held = {"lane": claim.lane, "mode": claim.mode, "fence": claim.fence}
+    lane = unit.exec(_HELD, params=held).one_or_none()
     if lane is None:
         raise LeaseLostError(claim.lane)
     return lane

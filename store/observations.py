@@ -5,7 +5,9 @@ It may not draw a conclusion; it stores the newest reading and when each was fir
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from refunds.facts import (
@@ -36,11 +38,21 @@ from store.tables.observations import (
 )
 from store.upsert import insert_or_ignore
 
+# Built once: building a statement takes longer than running it.
+_LOCKED_REFUND: Final = (
+    select(Refund)
+    .where(col(Refund.id) == bindparam("refund"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_STANDING: Final = select(ConnectedAccount.standing).where(
+    col(ConnectedAccount.id) == bindparam("account")
+)
+
 
 def lock_refund(unit: Unit, refund: RefundId | str) -> Refund | None:
     """Return a refund, its row locked until the unit ends."""
-    statement = select(Refund).where(col(Refund.id) == refund).with_for_update()
-    return unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+    return unit.exec(_LOCKED_REFUND, params={"refund": refund}).one_or_none()
 
 
 def add_refund(
@@ -185,8 +197,10 @@ def load_account(unit: Unit, account: AccountId | str) -> ConnectedAccount | Non
 
 def standing_of(unit: Unit, account: AccountId | str | None) -> AccountStanding:
     """Return an account's standing; one never read counts as active."""
-    row = None if account is None else unit.get(ConnectedAccount, account)
-    return AccountStanding.ACTIVE if row is None else row.standing
+    if account is None:
+        return AccountStanding.ACTIVE
+    standing = unit.exec(_STANDING, params={"account": account}).one_or_none()
+    return AccountStanding.ACTIVE if standing is None else AccountStanding(standing)
 
 
 def add_snapshot(unit: Unit, facts: BalanceFacts, run: RunId | None) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy import func, text
+from sqlalchemy import bindparam, func, text
 from sqlmodel import col, select
 
 from refunds.facts import NOT_LIVE, RefundStatus
@@ -32,6 +32,61 @@ BATCH: Final = 200
 """Charges, or runs, whose books are in memory at once."""
 
 _Promised: TypeAlias = dict[tuple[str, str, str], int]
+
+# Built once: building a statement takes longer than running it.
+_CHARGES: Final = (
+    select(Charge.id, Charge.amount_minor)
+    .where(col(Charge.id) > bindparam("last"))
+    .order_by(col(Charge.id))
+    .limit(bindparam("batch"))
+)
+_REQUESTS_ON: Final = (
+    select(RefundRequest)
+    .where(col(RefundRequest.charge_id).in_(bindparam("charges", expanding=True)))
+    .order_by(col(RefundRequest.id))
+)
+_REFUNDS_ON: Final = (
+    select(Refund)
+    .where(col(Refund.charge_id).in_(bindparam("charges", expanding=True)))
+    .order_by(col(Refund.id))
+)
+_REQUESTS_ALONE: Final = (
+    select(RefundRequest)
+    .where(col(RefundRequest.charge_id).is_(None), col(RefundRequest.id) > bindparam("last"))
+    .order_by(col(RefundRequest.id))
+    .limit(bindparam("batch"))
+)
+_BUCKETS: Final = select(
+    RequestBucket.request_id, RequestBucket.bucket, RequestBucket.amount_minor
+).where(col(RequestBucket.request_id).in_(bindparam("requests", expanding=True)))
+_ENTRIES: Final = (
+    select(
+        LedgerEntry.request_id,
+        LedgerEntry.from_bucket,
+        LedgerEntry.to_bucket,
+        LedgerEntry.amount_minor,
+    )
+    .where(col(LedgerEntry.request_id).in_(bindparam("requests", expanding=True)))
+    .order_by(col(LedgerEntry.id))
+)
+_RUNS: Final = (
+    select(ReleaseRun)
+    .where(col(ReleaseRun.id) > bindparam("last"))
+    .order_by(col(ReleaseRun.id))
+    .limit(bindparam("batch"))
+)
+_PROMISED: Final = (
+    select(
+        ReleaseAttempt.run_id,
+        Reservation.holder,
+        Reservation.currency,
+        func.sum(Reservation.amount_minor),
+    )
+    .join(ReleaseAttempt, col(ReleaseAttempt.id) == col(Reservation.attempt_id))
+    .where(col(ReleaseAttempt.run_id).in_(bindparam("runs", expanding=True)))
+    .where(col(ReleaseAttempt.queued).is_(False) | (col(Reservation.holder) == PLATFORM_LANE))
+    .group_by(col(ReleaseAttempt.run_id), col(Reservation.holder), col(Reservation.currency))
+)
 
 
 def load_books(unit: Unit, batch: int = BATCH) -> Iterator[Books]:
@@ -71,75 +126,61 @@ def held_sums(unit: Unit, mode: Mode = Mode.LIVE) -> list[Money]:
 
 
 def _by_charge(unit: Unit, batch: int) -> Iterator[Books]:
-    last = ""
-    while True:
-        statement = select(Charge.id, Charge.amount_minor).where(col(Charge.id) > last)
-        charges = unit.exec(statement.order_by(col(Charge.id)).limit(batch)).all()
+    last, more = "", True
+    while more:
+        charges = unit.exec(_CHARGES, params={"last": last, "batch": batch}).all()
         if not charges:
             return
         ids = [charge for charge, _ in charges]
-        requests = (
-            select(RefundRequest)
-            .where(col(RefundRequest.charge_id).in_(ids))
-            .order_by(col(RefundRequest.id))
-        )
-        refunds = select(Refund).where(col(Refund.charge_id).in_(ids)).order_by(col(Refund.id))
+        requests = unit.exec(_REQUESTS_ON, params={"charges": ids}).all()
+        refunds = unit.exec(_REFUNDS_ON, params={"charges": ids})
         yield Books(
-            requests=_request_books(
-                unit, unit.exec(requests.order_by(col(RefundRequest.id))).all()
-            ),
-            refunds=tuple(_refund_books(refund) for refund in unit.exec(refunds)),
+            requests=_request_books(unit, requests),
+            refunds=tuple(_refund_books(refund) for refund in refunds),
             charges=tuple(
                 ChargeBooks(charge=ChargeId(charge), amount_minor=minor)
                 for charge, minor in charges
             ),
         )
-        last = ids[-1]
+        last, more = ids[-1], len(ids) == batch
 
 
 def _without_charge(unit: Unit, batch: int) -> Iterator[Books]:
-    last = ""
-    while True:
-        statement = (
-            select(RefundRequest)
-            .where(col(RefundRequest.charge_id).is_(None), col(RefundRequest.id) > last)
-            .order_by(col(RefundRequest.id))
-            .limit(batch)
-        )
-        requests = unit.exec(statement).all()
+    last, more = "", True
+    while more:
+        requests = unit.exec(_REQUESTS_ALONE, params={"last": last, "batch": batch}).all()
         if not requests:
             return
-        last = requests[-1].id
         yield Books(requests=_request_books(unit, requests))
+        last, more = requests[-1].id, len(requests) == batch
 
 
 def _runs(unit: Unit, batch: int) -> Iterator[Books]:
-    last = ""
-    while True:
-        statement = select(ReleaseRun).where(col(ReleaseRun.id) > last)
-        runs = unit.exec(statement.order_by(col(ReleaseRun.id)).limit(batch)).all()
+    last, more = "", True
+    while more:
+        runs = unit.exec(_RUNS, params={"last": last, "batch": batch}).all()
         if not runs:
             return
         promised = _promised_by(unit, [run.id for run in runs])
         yield Books(runs=tuple(each for run in runs for each in _run_books(run, promised)))
-        last = runs[-1].id
+        last, more = runs[-1].id, len(runs) == batch
 
 
 def _request_books(unit: Unit, requests: Sequence[RefundRequest]) -> tuple[RequestBooks, ...]:
-    ids = [request.id for request in requests]
+    if not requests:
+        return ()
+    ids = {"requests": [request.id for request in requests]}
     projections: dict[str, dict[Bucket, int]] = defaultdict(dict)
-    buckets = select(RequestBucket).where(col(RequestBucket.request_id).in_(ids))
-    for row in unit.exec(buckets):
-        projections[row.request_id][row.bucket] = row.amount_minor
+    for request_id, bucket, minor in unit.exec(_BUCKETS, params=ids):
+        projections[request_id][Bucket(bucket)] = minor
     entries: dict[str, list[Entry]] = defaultdict(list)
-    ledger = select(LedgerEntry).where(col(LedgerEntry.request_id).in_(ids))
-    for entry in unit.exec(ledger.order_by(col(LedgerEntry.id))):
-        entries[entry.request_id].append(
+    for request_id, source, target, minor in unit.exec(_ENTRIES, params=ids):
+        entries[request_id].append(
             Entry(
-                request=RequestId(entry.request_id),
-                source=entry.from_bucket,
-                target=entry.to_bucket,
-                amount_minor=entry.amount_minor,
+                request=RequestId(request_id),
+                source=Bucket(source),
+                target=Bucket(target),
+                amount_minor=minor,
             )
         )
     return tuple(
@@ -175,21 +216,8 @@ def _promised_by(unit: Unit, runs: Sequence[str]) -> _Promised:
     policy lets it count on is not in it, nor what the platform stands in for. What Stripe was to
     queue takes more than there is by intention; of the platform's balance it takes as any other.
     """
-    statement = (
-        select(
-            ReleaseAttempt.run_id,
-            Reservation.holder,
-            Reservation.currency,
-            func.sum(Reservation.amount_minor),
-        )
-        .join(ReleaseAttempt, col(ReleaseAttempt.id) == col(Reservation.attempt_id))
-        .where(col(ReleaseAttempt.run_id).in_(runs))
-        .where(col(ReleaseAttempt.queued).is_(False) | (col(Reservation.holder) == PLATFORM_LANE))
-        .group_by(col(ReleaseAttempt.run_id), col(Reservation.holder), col(Reservation.currency))
-    )
-    return {
-        (run, holder, currency): int(minor) for run, holder, currency, minor in unit.exec(statement)
-    }
+    found = unit.exec(_PROMISED, params={"runs": runs})
+    return {(run, holder, currency): int(minor) for run, holder, currency, minor in found}
 
 
 def _run_books(run: ReleaseRun, promised: _Promised) -> Iterator[RunBooks]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text, update
+from sqlalchemy import bindparam, text, update
 from sqlmodel import col, select
 
 from refunds.decision import Decision, Evaluation, Rule
@@ -37,6 +37,17 @@ from store.upsert import insert_or_ignore
 RUN_LIMIT: Final = 2_000
 """Most requests one run looks at, oldest first; later ones wait until these have left."""
 LIST_LIMIT: Final = 100
+
+# Built once: building a statement takes longer than running it.
+_LOCKED: Final = (
+    select(RefundRequest)
+    .where(col(RefundRequest.id) == bindparam("request"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_WAIVERS: Final = (
+    select(Waiver).where(col(Waiver.request_id) == bindparam("request")).order_by(col(Waiver.id))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +77,7 @@ def get_request(unit: Unit, request: RequestId | str) -> RefundRequest:
 
 def lock_request(unit: Unit, request: RequestId | str) -> RefundRequest:
     """Return a request, its row locked until the unit ends; raise `RequestNotFoundError`."""
-    statement = select(RefundRequest).where(col(RefundRequest.id) == request).with_for_update()
-    row = unit.exec(statement.execution_options(populate_existing=True)).one_or_none()
+    row = unit.exec(_LOCKED, params={"request": request}).one_or_none()
     if row is None:
         raise RequestNotFoundError(request)
     return row
@@ -295,8 +305,7 @@ def add_waiver(
 
 def waivers_of(unit: Unit, request: RequestId | str) -> list[Waiver]:
     """Return every waiver of a request, used ones included, oldest first."""
-    statement = select(Waiver).where(col(Waiver.request_id) == request)
-    return list(unit.exec(statement.order_by(col(Waiver.id))))
+    return list(unit.exec(_WAIVERS, params={"request": request}))
 
 
 def waived_rules(unit: Unit, request: RequestId | str, now: datetime) -> frozenset[Rule]:
