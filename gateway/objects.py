@@ -202,6 +202,7 @@ def account_facts(data: JsonObject, read_at: datetime) -> AccountFacts:
         losses_payments=controller.child("losses").text_or_none("payments"),
         payout_interval=schedule.text_or_none("interval"),
         platform_controlled=controller.flag("is_controller", absent=False),
+        email=account.text_or_none("email"),
         read_at=read_at,
     )
 

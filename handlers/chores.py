@@ -13,6 +13,8 @@ import structlog
 from gateway.port import ReadError
 from handlers.catch_up import catch_up
 from handlers.escalate import escalate
+from handlers.notifications.deadlines import tell_deadlines
+from handlers.notifications.digest import digest
 from handlers.prune import prune
 from handlers.reconcile import reconcile
 from handlers.services import Services
@@ -85,6 +87,13 @@ CHORES: Final[Mapping[str, Round]] = {
     "stripe_pending": Round(
         every=timedelta(hours=1),
         work=lambda services, keep: Result(note=watch_stripe_pending(services, keep)),
+    ),
+    "deadlines": Round(
+        every=timedelta(minutes=10),
+        work=lambda services, keep: Result(note=tell_deadlines(services, keep)),
+    ),
+    "digest": Round(
+        every=timedelta(days=1), work=lambda services, keep: Result(note=digest(services, keep))
     ),
     "prune": Round(
         every=timedelta(days=1), work=lambda services, keep: Result(note=prune(services, keep))

@@ -11,7 +11,10 @@ import structlog
 
 from handlers.services import Services
 from refunds.ids import RequestId
+from refunds.notifications import Kind
 from store.escalations import add_escalation, in_review
+from store.outbox import tell_of_request
+from store.requests import get_request
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +38,16 @@ def escalate(services: Services, keep: Callable[[], None]) -> str:
                 for each in page
                 if (days := (now - each.since) // DAY) and add_escalation(unit, each, days, now)
             ]
+            for each, days in late:
+                tell_of_request(
+                    unit,
+                    Kind.REVIEW,
+                    get_request(unit, each.request),
+                    at=now,
+                    why=f"Nobody has decided for {days} {'day' if days == 1 else 'days'}. "
+                    f"{each.why}",
+                    occasion=f"{each.request}:{int(each.since.timestamp())}:{days}",
+                )
         for each, days in late:
             _log.error(
                 "review.unanswered",

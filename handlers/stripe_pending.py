@@ -9,7 +9,10 @@ from typing import Final
 import structlog
 
 from handlers.services import Services
+from refunds.notifications import Kind
 from refunds.stripe_pending import StripePending
+from store.outbox import tell_of_request
+from store.requests import get_request
 from store.stripe_pending import note_alert, stripe_pending
 
 PAGE: Final = 200
@@ -40,6 +43,16 @@ def _alert(services: Services, pending: StripePending) -> bool:
         return False
     with services.database.unit_of_work() as unit:
         first = note_alert(unit, pending.refund, days)
+        if first:
+            left = pending.days_left(now)
+            tell_of_request(
+                unit,
+                Kind.STRIPE_PENDING,
+                get_request(unit, pending.request),
+                at=now,
+                why=f"Stripe holds {pending.refund} over {pending.amount}, because the platform's "
+                f"balance is short, and gives it up in {left} {'day' if left == 1 else 'days'}.",
+            )
     if first:
         _log.error(
             "refund.stripe_pending",

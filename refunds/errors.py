@@ -16,6 +16,7 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
     ├── RequestNotFoundError      no refund request has this id
     ├── WrongStateError           the request's state does not allow this action
     ├── EventNotFoundError        the inbox holds no such event
+    ├── DispatchNotFoundError     no notification is on its way under this number
     ├── LeaseLostError            another worker took over: stop, change nothing
     ├── PolicyError               a policy can't be used as it is written
     └── WrongPlatformError        the database belongs to another platform account or livemode
@@ -127,6 +128,14 @@ class EventNotFoundError(SluiceError):
     def __init__(self, event: str) -> None:
         super().__init__(f"the inbox holds no event with the id {event}")
         self.event = event
+
+
+class DispatchNotFoundError(SluiceError):
+    """No notification is, or was, on its way under this number."""
+
+    def __init__(self, dispatch: int) -> None:
+        super().__init__(f"no notification is on its way under the number {dispatch}")
+        self.dispatch = dispatch
 
 
 class WrongStateError(SluiceError):

@@ -227,6 +227,8 @@ class AccountFacts:
     """`application` or `stripe`: who carries a negative balance."""
     payout_interval: str | None
     platform_controlled: bool
+    email: str | None = field(repr=False)
+    """Where a letter to the account would go."""
     read_at: datetime
 
     @property

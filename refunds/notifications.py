@@ -26,6 +26,8 @@ class Kind(StrEnum):
     CLOSED = "refund_request.closed"
     DEADLINE_NEAR = "refund_request.deadline_near"
     DEADLINE_PASSED = "refund_request.deadline_passed"
+    STRIPE_PENDING = "refund_request.stripe_pending"
+    """Stripe itself holds the refund, and gives it up 45 days after it was made."""
     RECOVERY_STEP = "recovery.step"
     GUARD_CHANGED = "guard.changed"
     EVENT_DEAD_LETTERED = "event.dead_lettered"
@@ -90,6 +92,7 @@ LETTERS: Final[Mapping[Kind, frozenset[Audience]]] = {
     Kind.CLOSED: frozenset(),
     Kind.DEADLINE_NEAR: frozenset({Audience.OPERATIONS, Audience.ACCOUNT}),
     Kind.DEADLINE_PASSED: frozenset({Audience.OPERATIONS}),
+    Kind.STRIPE_PENDING: frozenset({Audience.OPERATIONS, Audience.FINANCE}),
     Kind.RECOVERY_STEP: frozenset({Audience.FINANCE}),
     Kind.GUARD_CHANGED: frozenset({Audience.OPERATIONS}),
     Kind.EVENT_DEAD_LETTERED: frozenset({Audience.OPERATIONS, Audience.FINANCE}),

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from api.tokens import Token, TokenFormError, parse_tokens
 from refunds.errors import SluiceError
+from runtime.notify_settings import NotifySettings
 from store.tables.requests import Mode
 
 _WHERE: Final = "in the environment or in the file .env of the working directory"
@@ -27,7 +28,7 @@ class SettingsError(SluiceError):
     """
 
 
-class Settings(BaseSettings):
+class Settings(NotifySettings):
     """Every setting, each named as its environment variable in lower case."""
 
     model_config = SettingsConfigDict(
@@ -146,8 +147,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'][:1]).upper()}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
+            "".join(f"{part}: ".upper() for part in problem["loc"][:1])
+            + problem["msg"].removeprefix("Value error, ")
             for problem in error.errors(include_input=False, include_context=False)
         )
         # `from None`: the original repeats values, keys among them.

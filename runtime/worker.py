@@ -4,7 +4,7 @@ It may not know how any of the work is done, nor keep anything in memory that a 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,10 +12,12 @@ import structlog
 
 from handlers.chores import run_due_chore
 from handlers.inbox import process_due_events
+from handlers.notifications.channel import Channel
+from handlers.notifications.dispatch import Dispatcher
 from handlers.policy_change import heed_policy_change
 from handlers.release import run_due_lane
 from handlers.services import Services
-from handlers.signals import work_due
+from handlers.signals import told, work_due
 from handlers.undecided import decide_due_request
 from handlers.unsettled import recover_due_attempt
 from refunds.clock import monotonic_seconds, utc_now
@@ -26,6 +28,10 @@ from store.due import anything_due
 from store.workers import beat, live_workers, retire
 
 THREADS: Final = 4
+TELLING_THREADS: Final = 2
+"""Threads of their own: a receiver that hangs must not hold up a refund."""
+TELLING_POLL_SECONDS: Final = 0.5
+"""Between two looks for something to tell; what this process itself wrote is told at once."""
 POLL_SECONDS: Final = 0.05
 """Between two looks for due work on an idle worker: one indexed query."""
 BEAT_SECONDS: Final = 5.0
@@ -49,12 +55,16 @@ STEPS: Final[tuple[Step, ...]] = (
 class Worker:
     """One worker process. Any number of them share a database."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, channels: Sequence[Channel] = ()) -> None:
+        """Without channels what is told stays in the outbox, for another worker."""
         self._stop = threading.Event()
         self._due = threading.Event()
+        self._told = threading.Event()
         self._next_beat = 0.0
         work_due.connect(self._wake)
+        told.connect(self._wake_telling)
         self._services = replace(services, stopping=self._stop.is_set)
+        self._dispatcher = Dispatcher(self._services, channels) if channels else None
 
     def stop(self) -> None:
         """Ask the worker to drain: no new work is taken.
@@ -68,7 +78,7 @@ class Worker:
         """Work until nothing is due; return how many pieces were done."""
         heed_policy_change(self._services)
         done = 0
-        while not self._stop.is_set() and self._round():
+        while not self._stop.is_set() and (self._round() or self._tell()):
             done += 1
         return done
 
@@ -79,6 +89,11 @@ class Worker:
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
             for number in range(THREADS)
         ]
+        if self._dispatcher is not None:
+            threads += [
+                threading.Thread(target=self._tell_on, name=f"telling-{number}", daemon=True)
+                for number in range(TELLING_THREADS)
+            ]
         _log.info("worker.started", worker=self._services.worker, threads=THREADS)
         # Before the first run: it must not judge by a deadline of the policy before.
         while not self._stop.is_set() and not self._guarded(self._heed_policy):
@@ -102,6 +117,15 @@ class Worker:
             if not self._guarded(self._round):
                 self._due.clear()
                 self._due.wait(POLL_SECONDS * 20)
+
+    def _tell_on(self) -> None:
+        while not self._stop.is_set():
+            if not self._guarded(self._tell):
+                self._told.clear()
+                self._told.wait(TELLING_POLL_SECONDS)
+
+    def _tell(self) -> bool:
+        return self._dispatcher is not None and self._dispatcher.run_due()
 
     def _round(self) -> bool:
         busy = False
@@ -141,8 +165,14 @@ class Worker:
         """Work was committed in this process: an idle thread need not wait for the next look."""
         self._due.set()
 
+    def _wake_telling(self, _sender: object, kinds: tuple[str, ...]) -> None:
+        """Something was told in this process."""
+        del kinds
+        self._told.set()
+
     def _drain(self, threads: list[threading.Thread]) -> bool:
         self._due.set()
+        self._told.set()
         deadline = monotonic_seconds() + DRAIN_SECONDS
         for thread in threads:
             thread.join(timeout=max(0.0, deadline - monotonic_seconds()))

@@ -13,6 +13,7 @@ from gateway.port import NotFoundError, ReadError, UnavailableError
 from handlers.error_view import ErrorView, view_error, what_happened
 from refunds.errors import (
     AccountNotFoundError,
+    DispatchNotFoundError,
     EventNotFoundError,
     PaymentNotFoundError,
     RequestNotFoundError,
@@ -37,6 +38,7 @@ _NEXT: Final[tuple[tuple[type[SluiceError], str], ...]] = (
     (AccountNotFoundError, "See which there are: sluice accounts"),
     (UnknownTierError, "See the policy that holds: sluice policy show"),
     (RequestNotFoundError, "See which there are: sluice requests"),
+    (DispatchNotFoundError, "See which there are: sluice notify list"),
     (EventNotFoundError, "See which there are: sluice events list"),
     (NotFoundError, "Check the id, and that STRIPE_API_KEY is of the platform it belongs to."),
     (ReadError, "Try again; if it stays, see the log and https://status.stripe.com"),

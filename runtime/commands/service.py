@@ -20,6 +20,7 @@ from handlers.services import Services
 from refunds.clock import monotonic_seconds
 from refunds.steps import Trouble
 from runtime.bootstrap import open_database, open_services
+from runtime.channels import build_channels
 from runtime.commands.arguments import json_option
 from runtime.commands.failures import Failure
 from runtime.display import print_json, stderr, stdout
@@ -130,7 +131,7 @@ def worker(*, once: bool) -> None:
     with _services_when_stripe_answers(settings, stop, once=once) as services:
         if services is None:
             return
-        made = Worker(services)
+        made = Worker(services, build_channels(settings, services.gateway))
 
         def drain(_number: int, _frame: FrameType | None) -> None:
             # From a thread: the signal may arrive while this one holds the event's own lock.

@@ -35,12 +35,15 @@ from store.database import Unit
 from store.inbox import InboxCounts, counts
 from store.installation import pinned_platform
 from store.lanes import open_circuits
+from store.receivers import list_receivers
 from store.reports import counts_by_status, held_sums
 from store.shadow import shadow_requests
 from store.tables.inbox import InboxState
 from store.tables.installation import Chore
 from store.tables.lanes import CircuitRow
+from store.tables.outbox import DispatchState
 from store.tables.requests import Mode
+from store.told import dispatch_counts
 from store.workers import live_workers
 
 LAG_WORTH_A_LOOK: Final = timedelta(minutes=1)
@@ -66,6 +69,10 @@ class _Picture:
     requests: Mapping[Status, int]
     circuits: Sequence[CircuitRow]
     by_stripe: HeldByStripe
+    undelivered: int
+    """Notifications that were given up."""
+    disabled: Sequence[str]
+    """Receivers of notifications that said they were gone."""
 
     @property
     def lag(self) -> timedelta:
@@ -85,6 +92,14 @@ class _Picture:
             )
         if dead:
             found.append(f"{dead} dead letters wait for a person: sluice events list --state dead")
+        if self.undelivered:
+            found.append(
+                f"{self.undelivered} notifications were given up: sluice notify list --state dead"
+            )
+        found += [
+            f"{receiver} gets no notifications: sluice notify enable {receiver}"
+            for receiver in self.disabled
+        ]
         found += [
             f"Stripe is not asked ({row.scope}: {row.last_trouble}) before "
             f"{moment(row.open_until)}, when it is tried again."
@@ -136,6 +151,8 @@ def _look(unit: Unit, mode: Mode, now: datetime) -> _Picture:
         requests=counts_by_status(unit, mode),
         circuits=open_circuits(unit, now),
         by_stripe=look_at_held_by_stripe(unit),
+        undelivered=dispatch_counts(unit)[DispatchState.DEAD],
+        disabled=[row.receiver for row in list_receivers(unit) if row.disabled_at is not None],
     )
 
 

@@ -80,6 +80,7 @@ BREACHES: Final = {
     "flask": ("handlers/breach_flask.py", "flask"),
     "apscheduler": ("runtime/breach.py", "apscheduler"),
     "blinker": ("runtime/breach_blinker.py", "blinker"),
+    "telling": ("runtime/breach_telling.py", "jinja2"),
     "sandbox-stands-alone": ("sandbox/breach.py", "refunds"),
     "sandbox-is-for-development": ("handlers/breach_sandbox.py", "sandbox"),
 }

@@ -113,5 +113,6 @@ def account_facts(*, disabled_reason: str | None = None) -> AccountFacts:
         losses_payments="application",
         payout_interval="daily",
         platform_controlled=True,
+        email=None,
         read_at=NOON,
     )

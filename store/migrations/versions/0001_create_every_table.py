@@ -308,6 +308,7 @@ def upgrade() -> None:
                 "refund_request.closed",
                 "refund_request.deadline_near",
                 "refund_request.deadline_passed",
+                "refund_request.stripe_pending",
                 "recovery.step",
                 "guard.changed",
                 "event.dead_lettered",

@@ -12,6 +12,7 @@ from refunds import errors
 from refunds.errors import (
     AccountNotFoundError,
     CurrencyMismatchError,
+    DispatchNotFoundError,
     EventNotFoundError,
     IllegalMoveError,
     InvalidWishError,
@@ -84,6 +85,11 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
         lambda: EventNotFoundError("evt_x"),
         "the inbox holds no event with the id evt_x",
         {"event": "evt_x"},
+    ),
+    (
+        lambda: DispatchNotFoundError(7),
+        "no notification is on its way under the number 7",
+        {"dispatch": 7},
     ),
     (
         lambda: WrongStateError("rr_x", "approve", "closed", "review"),

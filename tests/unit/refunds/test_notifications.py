@@ -90,6 +90,7 @@ def test_a_buyer_reads_the_amount_and_nothing_about_the_account(kind: Kind) -> N
         Kind.REJECTED,
         Kind.CANCELED,
         Kind.CLOSED,
+        Kind.STRIPE_PENDING,
     )
     assert (text is not None) == about_their_refund
     if text is not None:
