@@ -18,7 +18,7 @@ from store.reports import counts_by_status, held_sums
 from store.tables.inbox import InboxState
 from store.tables.ledger import ExposureEntry
 from store.tables.outbox import DispatchState
-from store.tables.requests import WAITING_ONLY, RefundRequest, RequestBucket
+from store.tables.requests import WAITING_ONLY, Mode, RefundRequest, RequestBucket
 from store.told import dispatch_counts
 
 
@@ -42,9 +42,9 @@ class Digest:
     undelivered: int
 
 
-def read_digest(unit: Unit, since: datetime, at: datetime) -> Digest:
-    """Return the figures of the time from `since` to `at`."""
-    statuses = counts_by_status(unit)
+def read_digest(unit: Unit, mode: Mode, since: datetime, at: datetime) -> Digest:
+    """Return the figures of the time from `since` to `at`, of requests in this mode."""
+    statuses = counts_by_status(unit, mode)
     platform, exposed, recovered = ExposureBucket
     into = _exposure_sums(unit, to=exposed)
     out = _exposure_sums(unit, source=exposed)
@@ -52,8 +52,8 @@ def read_digest(unit: Unit, since: datetime, at: datetime) -> Digest:
         since=since,
         at=at,
         held_requests=statuses[Status.HELD],
-        held=tuple(held_sums(unit)),
-        oldest_held=_oldest_held(unit),
+        held=tuple(held_sums(unit, mode)),
+        oldest_held=_oldest_held(unit, mode),
         in_review=statuses[Status.REVIEW],
         covered=_money(_exposure_sums(unit, source=platform, to=exposed, since=since)),
         recovered=_money(_exposure_sums(unit, to=recovered, since=since)),
@@ -63,12 +63,12 @@ def read_digest(unit: Unit, since: datetime, at: datetime) -> Digest:
     )
 
 
-def _oldest_held(unit: Unit) -> tuple[str, datetime] | None:
+def _oldest_held(unit: Unit, mode: Mode) -> tuple[str, datetime] | None:
     statement = (
         select(RefundRequest.id, RefundRequest.created)
         .join(RequestBucket, col(RequestBucket.request_id) == col(RefundRequest.id))
         .where(text(WAITING_ONLY.replace("amount_minor", "request_bucket.amount_minor")))
-        .where(col(RequestBucket.bucket) == Bucket.HELD)
+        .where(col(RequestBucket.bucket) == Bucket.HELD, col(RefundRequest.mode) == mode)
         .order_by(col(RefundRequest.id))
         .limit(1)
     )

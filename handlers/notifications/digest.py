@@ -21,7 +21,7 @@ def digest(services: Services, keep: Callable[[], None]) -> str:
     del keep
     now = services.clock()
     with services.database.unit_of_work() as unit:
-        figures = read_digest(unit, now - DAY, now)
+        figures = read_digest(unit, services.mode, now - DAY, now)
         tell(
             unit,
             Kind.DIGEST,
