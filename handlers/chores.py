@@ -17,6 +17,7 @@ from handlers.notifications.deadlines import tell_deadlines
 from handlers.notifications.digest import digest
 from handlers.prune import prune
 from handlers.reconcile import reconcile
+from handlers.recovery import collect
 from handlers.services import Services
 from handlers.stripe_pending import watch_stripe_pending
 from handlers.sweep import sweep
@@ -94,6 +95,10 @@ CHORES: Final[Mapping[str, Round]] = {
     ),
     "digest": Round(
         every=timedelta(days=1), work=lambda services, keep: Result(note=digest(services, keep))
+    ),
+    "collect": Round(
+        every=timedelta(minutes=5),
+        work=lambda services, keep: Result(note=collect(services, keep)),
     ),
     "prune": Round(
         every=timedelta(days=1), work=lambda services, keep: Result(note=prune(services, keep))

@@ -29,6 +29,8 @@ RequestId = NewType("RequestId", str)
 """A refund request of ours, `rr_…`."""
 AttemptId = NewType("AttemptId", str)
 """A release attempt of ours, `ra_…`."""
+RecoveryId = NewType("RecoveryId", str)
+"""One try of ours to take back what an account owes, `rv_…`."""
 RunId = NewType("RunId", str)
 """A release run of ours, `run_…`."""
 LaneId = NewType("LaneId", str)

@@ -165,8 +165,8 @@ NO_EFFECT_YET: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     ),
     "slower_settlement_days": (bool, "has no effect yet: settlement times stay as they are"),
     "recovery": (
-        lambda steps: bool(set(steps) - {RecoveryStep.WAIT}),
-        "only wait has an effect yet",
+        lambda steps: bool(set(steps) - {RecoveryStep.WAIT, RecoveryStep.REVERSE_LATER}),
+        "only wait and reverse_later have an effect yet",
     ),
 }
 """Keys that are checked and stored, and when what is written there does nothing."""

@@ -15,6 +15,7 @@ from handlers.inbox import process_due_events
 from handlers.notifications.channel import Channel
 from handlers.notifications.dispatch import Dispatcher
 from handlers.policy_change import heed_policy_change
+from handlers.recovery_outcome import settle_due_recovery
 from handlers.release import run_due_lane
 from handlers.services import Services
 from handlers.signals import told, work_due
@@ -44,6 +45,7 @@ _log = structlog.get_logger(__name__)
 Step = Callable[[Services], bool]
 STEPS: Final[tuple[Step, ...]] = (
     recover_due_attempt,
+    settle_due_recovery,
     lambda services: process_due_events(services, stopping=services.stopping) > 0,
     run_due_lane,
     decide_due_request,

@@ -15,6 +15,7 @@ from store.tables.attempts import PREPARED_ONLY, ReleaseAttempt
 from store.tables.inbox import PENDING_ONLY, InboxEvent
 from store.tables.installation import Chore
 from store.tables.lanes import Lane
+from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode, RefundRequest
 
 
@@ -48,7 +49,8 @@ def _question(mode: Mode) -> Select[tuple[bool]]:
     if mode is Mode.LIVE:
         # Only live requests have attempts, and nobody else may call Stripe for one.
         unsettled = exists().where(text(PREPARED_ONLY), col(ReleaseAttempt.next_try_at) <= now)
-        questions = (*questions, unsettled)
+        collecting = exists().where(text(PREPARED_ONLY), col(RecoveryAttempt.next_try_at) <= now)
+        questions = (*questions, unsettled, collecting)
     return select(or_(*questions))
 
 

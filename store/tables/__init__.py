@@ -18,6 +18,7 @@ from store.tables import (
     observations,
     operations,
     outbox,
+    recovery,
     requests,
     rules,
 )
@@ -31,6 +32,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     rules,
     requests,
     attempts,
+    recovery,
     caps,
     ledger,
     observations,

@@ -143,11 +143,15 @@ class StepCallRow(Row, table=True):
 
 
 class Reservation(Row, table=True):
-    """Money of one holder promised to one attempt until its effect is known."""
+    """Money of one holder promised to one attempt, or one recovery, until its effect is known."""
 
     __tablename__ = "reservation"
     __table_args__ = (
         CheckConstraint("amount_minor >= 0", name="ck_reservation_amount_not_negative"),
+        CheckConstraint(
+            "(attempt_id IS NULL) <> (recovery_id IS NULL)", name="ck_reservation_for_one"
+        ),
+        Index("ix_reservation_recovery_id", "recovery_id"),
         UniqueConstraint("attempt_id", "holder", "currency"),
         Index(
             "ix_reservation_open",
@@ -161,7 +165,13 @@ class Reservation(Row, table=True):
 
     id: int | None = Field(default=None, sa_column=serial_column())
     """Grows with every promise made of one holder's currency: those rows are locked meanwhile."""
-    attempt_id: str = Field(sa_column=reference_column("release_attempt.id"))
+    attempt_id: str | None = Field(
+        default=None, sa_column=reference_column("release_attempt.id", nullable=True)
+    )
+    recovery_id: str | None = Field(
+        default=None, sa_column=reference_column("recovery_attempt.id", nullable=True)
+    )
+    """Instead, where it is kept for money that is taken back."""
     holder: str = Field(sa_column=text_column())
     """A connected account, or `platform`."""
     currency: str = Field(sa_column=text_column())

@@ -1049,6 +1049,79 @@ def upgrade() -> None:
         "ix_ledger_entry_request_id", "ledger_entry", ["request_id", "id"], unique=False
     )
     op.create_table(
+        "recovery_attempt",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("attempt_id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("charge_id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("transfer", sa.Text(), nullable=False),
+        sa.Column("reversal_minor", sa.BigInteger(), nullable=False),
+        sa.Column("takes_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=False),
+        sa.Column("params", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "prepared",
+                "done",
+                "refused",
+                "never_executed",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reversal", sa.Text(), nullable=True),
+        sa.Column("reversed_minor", sa.BigInteger(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("last_trouble", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'prepared') = (settled_at IS NULL)",
+            name="ck_recovery_attempt_settled_unless_prepared",
+        ),
+        sa.CheckConstraint("reversal_minor > 0", name="ck_recovery_attempt_reversal_positive"),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"], ["release_attempt.id"], name=op.f("fk_recovery_attempt_attempt_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["charge_id"], ["charge.id"], name=op.f("fk_recovery_attempt_charge_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["refund_request.id"], name=op.f("fk_recovery_attempt_request_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_attempt")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_recovery_attempt_idempotency_key")),
+    )
+    op.create_index(
+        "ix_recovery_attempt_account", "recovery_attempt", ["account", "id"], unique=False
+    )
+    op.create_index(
+        "ix_recovery_attempt_attempt_id", "recovery_attempt", ["attempt_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_recovery_attempt_due",
+        "recovery_attempt",
+        ["next_try_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'prepared'"),
+        postgresql_where=sa.text("state = 'prepared'"),
+    )
+    op.create_index(
+        "uq_recovery_attempt_prepared",
+        "recovery_attempt",
+        ["attempt_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'prepared'"),
+        postgresql_where=sa.text("state = 'prepared'"),
+    )
+    op.create_table(
         "refund",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("charge_id", sa.Text(), nullable=False),
@@ -1110,48 +1183,6 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("attempt_id IS NOT NULL"),
         postgresql_where=sa.text("attempt_id IS NOT NULL"),
-    )
-    op.create_table(
-        "reservation",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("attempt_id", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column(
-            "end",
-            sa.Enum("spent", "freed", native_enum=False, create_constraint=True, length=40),
-            nullable=True,
-        ),
-        sa.CheckConstraint("amount_minor >= 0", name="ck_reservation_amount_not_negative"),
-        sa.ForeignKeyConstraint(
-            ["attempt_id"], ["release_attempt.id"], name=op.f("fk_reservation_attempt_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_reservation")),
-        sa.UniqueConstraint(
-            "attempt_id",
-            "holder",
-            "currency",
-            name=op.f("uq_reservation_attempt_id_holder_currency"),
-        ),
-    )
-    op.create_index(
-        "ix_reservation_open",
-        "reservation",
-        ["holder", "currency"],
-        unique=False,
-        sqlite_where=sa.text("closed_at IS NULL"),
-        postgresql_where=sa.text("closed_at IS NULL"),
-    )
-    op.create_index(
-        "ix_reservation_purse", "reservation", ["holder", "currency", "id"], unique=False
     )
     op.create_table(
         "step_call",
@@ -1227,6 +1258,56 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("refund_id", "status", name=op.f("pk_refund_observation")),
     )
+    op.create_table(
+        "reservation",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("attempt_id", sa.Text(), nullable=True),
+        sa.Column("recovery_id", sa.Text(), nullable=True),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "end",
+            sa.Enum("spent", "freed", native_enum=False, create_constraint=True, length=40),
+            nullable=True,
+        ),
+        sa.CheckConstraint(
+            "(attempt_id IS NULL) <> (recovery_id IS NULL)", name="ck_reservation_for_one"
+        ),
+        sa.CheckConstraint("amount_minor >= 0", name="ck_reservation_amount_not_negative"),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"], ["release_attempt.id"], name=op.f("fk_reservation_attempt_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["recovery_id"], ["recovery_attempt.id"], name=op.f("fk_reservation_recovery_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reservation")),
+        sa.UniqueConstraint(
+            "attempt_id",
+            "holder",
+            "currency",
+            name=op.f("uq_reservation_attempt_id_holder_currency"),
+        ),
+    )
+    op.create_index(
+        "ix_reservation_open",
+        "reservation",
+        ["holder", "currency"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_reservation_purse", "reservation", ["holder", "currency", "id"], unique=False
+    )
+    op.create_index("ix_reservation_recovery_id", "reservation", ["recovery_id"], unique=False)
     for statement in {
         "sqlite": (
             (

@@ -8,6 +8,7 @@ from handlers.operate import Action, act
 from refunds.ids import LaneId, RequestId
 from store.escalations import escalations_of
 from store.lanes import mark_due
+from store.outbox import told_of
 from tests.support.stage import Stage
 
 
@@ -31,6 +32,12 @@ def test_each_day_is_one_reminder_however_often_it_comes_round(
         assert reminded(stage) == [(overdue, day)]
         assert reminded(stage) == []
     with stage.services.database.reading() as unit:
+        whys = [str(row.payload["why"]) for row in told_of(unit, overdue)]
+        told = [why for why in whys if "Nobody has decided" in why]
+        assert [why.split(".")[0] for why in told] == [
+            "Nobody has decided for 1 day",
+            "Nobody has decided for 2 days",
+        ]
         assert [row.nth for row in escalations_of(unit, overdue)] == [1, 2]
 
 

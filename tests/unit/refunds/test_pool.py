@@ -9,7 +9,7 @@ from refunds.candidate import Candidate, in_turn
 from refunds.ids import AccountId
 from refunds.money import Currency, Money
 from refunds.policy import Policy
-from refunds.pool import Holding, Pool, open_pool
+from refunds.pool import Caps, Holding, Pool, open_pool
 from tests.support.facts import ACCOUNT, EUR, JPY, USD
 from tests.unit.refunds.waiting import SHORT, money, waiting
 
@@ -151,3 +151,18 @@ def test_what_a_release_takes_from_the_account(
 
 def test_the_platforms_own_lane_takes_nothing_of_any_account() -> None:
     assert money(9_000).takes_of(waiting("rr_1", None)) == {}
+
+
+def test_caps_that_are_counted_again_are_never_larger_than_what_the_run_has_left() -> None:
+    other = (OTHER, USD)
+    before = Caps(
+        day_left={USD: 500, EUR: 80}, exposure_left={(ACCOUNT, USD): 300, (ACCOUNT, EUR): 40}
+    )
+    counted = Caps(
+        day_left={USD: 400, EUR: 90, JPY: 7}, exposure_left={(ACCOUNT, USD): 310, other: 20}
+    )
+    assert before.at_most(counted) == Caps(
+        # What was not there before is nothing of the day; an account's limit is new to the run.
+        day_left={USD: 400, EUR: 80, JPY: 0},
+        exposure_left={(ACCOUNT, USD): 300, (ACCOUNT, EUR): 40, other: 20},
+    )

@@ -1,0 +1,184 @@
+"""What the platform stood in for is taken back later, as the balance allows and never twice."""
+
+from dataclasses import replace
+
+import pytest
+import stripe
+from sqlmodel import col, select
+
+from handlers.accounts import view_account
+from handlers.operate import Action, act
+from handlers.recovery import collect
+from handlers.recovery_outcome import settle_due_recovery
+from refunds.attempt import AttemptState
+from refunds.ids import AccountId
+from refunds.money import Currency
+from refunds.policy import PolicyBook, RecoveryStep
+from store.database import Unit
+from store.tables.recovery import RecoveryAttempt
+from store.tables.requests import Mode
+from tests.integration.handlers.test_policy_keys import movement, swept, under
+from tests.support.stage import KEY, Stage
+
+USD = Currency("usd")
+
+
+@pytest.fixture
+def account(stage: Stage) -> str:
+    """An account that owes 40.00 of a refund of 50.00, and has nothing."""
+    return owing(stage)
+
+
+def owing(stage: Stage) -> str:
+    account = stage.account()
+    charge = stage.paid(account, 5000)
+    stage.has(account, 1000)
+    request = stage.wish(charge)
+    stage.work()
+    act(stage.services, Action.RELEASE, request, note="we stand in", actor="ada")
+    stage.work()
+    assert exposure(stage, account) == 4000
+    return account
+
+
+def test_it_is_taken_back_bit_by_bit_as_money_comes_in(stage: Stage, account: str) -> None:
+    assert collected(stage) == "0 reversals"
+    stage.has(account, 1500)
+    assert collected(stage) == "1 reversal"
+    assert (exposure(stage, account), movement(stage, account)[-1]) == (2500, -1500)
+    assert collected(stage) == "0 reversals"
+    stage.has(account, 9000)
+    assert collected(stage) == "1 reversal"
+    assert (exposure(stage, account), movement(stage, account)[-1]) == (0, -2500)
+    stage.has(account, 9000)
+    assert collected(stage) == "0 reversals"
+    assert movement(stage, account)[-3:] == [-1000, -1500, -2500]
+
+
+def test_without_the_step_nothing_is_taken_back(stage: Stage, account: str) -> None:
+    stage.has(account, 9000)
+    under(stage, recovery=(RecoveryStep.WAIT,))
+    assert collected(stage) == "0 reversals"
+    under(stage)
+    assert collected(stage) == "1 reversal"
+
+
+def test_buyers_come_first_and_the_minimum_balance_stays(stage: Stage, account: str) -> None:
+    charge = stage.paid(account, 6000)
+    stage.has(account, 0)
+    stage.wish(charge)
+    stage.work()
+    # 60.00 wait, 5.00 must stay: of 70.00 only 5.00 can be taken back.
+    under(stage, minimum_balance={USD: 500})
+    stage.has(account, 7000)
+    assert collected(stage) == "1 reversal"
+    assert exposure(stage, account) == 3500
+
+
+def test_a_transfer_that_somebody_else_reversed_gives_no_more(stage: Stage, account: str) -> None:
+    [transfer] = stage.sandbox.control("GET", "state")["objects"]["transfer"]
+    stage.has(account, 9000)
+    reverse(stage, str(transfer["id"]), 3500)
+    # 50.00 came, 10.00 were reversed with the refund and 35.00 by another hand.
+    assert collected(stage) == "1 reversal"
+    assert (exposure(stage, account), movement(stage, account)[-1]) == (3500, -500)
+    assert collected(stage) == "0 reversals"
+
+
+def test_an_answer_that_is_lost_takes_nothing_twice(stage: Stage, account: str) -> None:
+    stage.has(account, 1500)
+    stage.fault("lost_response", path="/v1/transfers/*/reversals")
+    collected(stage)
+    assert states(stage) == [AttemptState.PREPARED]
+    assert exposure(stage, account) == 4000
+    # The money that may have left is kept until it is known, and nobody tries a second time.
+    with stage.services.database.reading() as unit:
+        assert view_account(unit, AccountId(account))["reserved"] == [
+            {"amount": 1500, "currency": "usd"}
+        ]
+    stage.has(account, 9000)
+    assert collected(stage) == "0 reversals"
+    stage.later(seconds=12)
+    assert settle_due_recovery(stage.services)
+    assert states(stage) == [AttemptState.DONE]
+    assert exposure(stage, account) == 2500
+    assert not settle_due_recovery(stage.services)
+    keys = [c["idempotency_key"] for c in stage.calls() if c["path"].endswith("/reversals")]
+    assert len(keys[1:]) == 2
+    assert len(set(keys[1:])) == 1
+
+
+@pytest.mark.parametrize("effect, state", [(True, "done"), (False, "never_executed")])
+def test_a_day_later_the_list_of_reversals_says_what_happened(
+    stage: Stage, account: str, *, effect: bool, state: str
+) -> None:
+    stage.has(account, 1500)
+    kind = "lost_response" if effect else "http_500"
+    stage.fault(kind, path="/v1/transfers/*/reversals")
+    collected(stage)
+    stage.later(hours=25)
+    assert settle_due_recovery(stage.services)
+    assert states(stage) == [state]
+    assert exposure(stage, account) == (2500 if effect else 4000)
+
+
+def test_a_refusal_frees_the_money_and_is_not_repeated_at_once(stage: Stage, account: str) -> None:
+    stage.has(account, 1500)
+    stage.fault(
+        "interlude",
+        path="/v1/transfers/*/reversals",
+        after_effect=False,
+        steps=[{"path": f"/_sandbox/accounts/{account}/payout", "body": {"amount": 1500}}],
+    )
+    collected(stage)
+    assert states(stage) == [AttemptState.REFUSED]
+    stage.has(account, 1500)
+    assert collected(stage) == "0 reversals"
+    stage.later(hours=7)
+    stage.has(account, 1500)
+    assert collected(stage) == "1 reversal"
+    assert exposure(stage, account) == 2500
+
+
+def test_a_run_does_without_what_is_being_taken_back(stage: Stage, account: str) -> None:
+    stage.has(account, 1500)
+    stage.fault("lost_response", path="/v1/transfers/*/reversals")
+    collected(stage)
+    # Its effect is there already, which we don't know: 20.00 are read, 15.00 of them are kept.
+    charge = stage.paid(account, 600)
+    stage.has(account, 2000)
+    request = stage.wish(charge)
+    swept(stage, account)
+    assert (stage.view(request)["status"], stage.view(request)["spendable"]) == ("held", 500)
+
+
+def test_shadow_mode_takes_nothing_back(stage: Stage, account: str) -> None:
+    stage.has(account, 9000)
+    stage.services = replace(stage.services, mode=Mode.SHADOW, policies=PolicyBook())
+    assert "shadow" in collected(stage)
+    assert not settle_due_recovery(stage.services)
+
+
+def collected(stage: Stage) -> str:
+    return collect(stage.services, lambda: None)
+
+
+def exposure(stage: Stage, account: str) -> int:
+    with stage.services.database.reading() as unit:
+        found = view_account(unit, AccountId(account))["exposure"]
+    return sum(each["amount"] for each in found)
+
+
+def states(stage: Stage) -> list[AttemptState]:
+    with stage.services.database.reading() as unit:
+        return [row.state for row in _rows(unit)]
+
+
+def _rows(unit: Unit) -> list[RecoveryAttempt]:
+    return list(unit.exec(select(RecoveryAttempt).order_by(col(RecoveryAttempt.id))))
+
+
+def reverse(stage: Stage, transfer: str, amount: int) -> None:
+    """Another hand reverses a part of a transfer."""
+    client = stripe.StripeClient(KEY, base_addresses={"api": stage.sandbox.base_url})
+    client.v1.transfers.reversals.create(transfer, params={"amount": amount})
