@@ -101,11 +101,16 @@ def _read_body(request: Request) -> bytes:
     except RequestEntityTooLarge:
         body = b" " * (MAX_BODY_BYTES + 1)
     except ClientDisconnected:
-        raise RefusedError(
-            400, "body_incomplete", "The body ended early or came too slowly."
-        ) from None
+        raise _incomplete() from None
     if len(body) > MAX_BODY_BYTES:
         raise RefusedError(
             413, "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes."
         )
+    if len(body) < (request.content_length or 0):
+        # gunicorn hands over what came, as if it were all.
+        raise _incomplete()
     return body
+
+
+def _incomplete() -> RefusedError:
+    return RefusedError(400, "body_incomplete", "The body ended early or came too slowly.")

@@ -64,7 +64,7 @@ def build_document(routes: Sequence[Route]) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "Sluice", "version": version("sluice"), "description": _ABOUT},
         "servers": [{"url": "/"}],
-        "paths": paths,
+        "paths": _renamed(paths),
         "components": {
             "schemas": schemas.components(),
             "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
@@ -101,6 +101,8 @@ class _Schemas:
             schema_generator=_Untitled,
         )
         self._definitions: dict[str, Json] = rest["$defs"]
+        for schema in self._definitions.values():
+            schema["title"] = public_name(schema["title"])
         # A query is not a document: its fields are described as parameters.
         self._queries = {
             self.refer(route.query)["$ref"].removeprefix(_SCHEMAS)
@@ -117,10 +119,41 @@ class _Schemas:
         return self._definitions[self.refer(shape)["$ref"].removeprefix(_SCHEMAS)]
 
     def components(self) -> dict[str, Json]:
-        """Return every schema by name."""
+        """Return every schema by the name it has in public."""
         return {
-            name: schema for name, schema in self._definitions.items() if name not in self._queries
+            public_name(name): _renamed(schema)
+            for name, schema in self._definitions.items()
+            if name not in self._queries
         }
+
+
+def public_name(name: str) -> str:
+    """Return what a type of ours is called in the document: clients are generated from it, and
+    what is a view or a body to us is the thing itself to them.
+    """
+    return _NAMES.get(name) or name.removesuffix("View").removesuffix("Body")
+
+
+_NAMES: Final[Mapping[str, str]] = {
+    "RequestView": "RefundRequest",
+    "RequestPage": "RefundRequestPage",
+}
+
+
+def _renamed(part: Any) -> Any:
+    """Return a part of the document with its references by public names."""
+    match part:
+        case dict():
+            return {
+                key: _SCHEMAS + public_name(value.removeprefix(_SCHEMAS))
+                if key == "$ref"
+                else _renamed(value)
+                for key, value in part.items()
+            }
+        case list():
+            return [_renamed(each) for each in part]
+        case _:
+            return part
 
 
 def _operation(route: Route, schemas: _Schemas) -> Json:

@@ -41,6 +41,7 @@ PATHS: Final = [
         (b'{"note":"\\ud800"}', 400, "parameter_invalid"),
         (b'{"a\\u0000b":1}', 400, "parameter_invalid"),
         (b" " * (MAX_BODY_BYTES + 1), 413, "body_too_large"),
+        (b" " * (5 * MAX_BODY_BYTES), 413, "body_too_large"),
         (b'"' + b"x" * (MAX_BODY_BYTES - 2) + b'"', 400, "parameter_invalid"),
     ],
 )
