@@ -32,14 +32,25 @@ _COMMON_SETTINGS: Final = {
     "log_timezone": "UTC",
 }
 # Throw-away data: a test that simulates a crash asks for `durable=True` and gets none of these.
-_QUICK_SETTINGS: Final = {"fsync": "off", "full_page_writes": "off"}
+_QUICK_SETTINGS: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "min_wal_size": "32MB",
+    "max_wal_size": "64MB",
+}
+
+# Throw-away data in memory, too: each test has a database of its own, and copying and dropping its
+# 300 files took 0.15 to 0.35 s of CPU on a busy disk, 0.03 s here.
+_MEMORY: Final = Path("/dev/shm")
+_MEMORY_NEEDED_BYTES: Final = 1 << 30
 
 # Ends the server and removes its data when standard input closes: at the owner's orderly close, and
 # just as well when the owner was killed with -9 and could clean up nothing itself.
 _WATCHDOG: Final = """
 while read -r _; do :; done
 "$1" stop -s -m immediate -D "$2" >/dev/null 2>&1
-rm -rf "$3"
+shift 2
+rm -rf "$@"
 """
 
 
@@ -107,14 +118,18 @@ class PostgresServer:
         # Directly below the temporary folder: the server's user must be able to walk to it, which
         # pytest's own folders forbid, and a socket's path may have 107 bytes at most.
         self._root = Path(tempfile.mkdtemp(prefix="sluice-pg-"))
-        self._data = self._root / "data"
+        self._folders = [self._root]
+        if not durable and _has_room_in_memory():
+            self._folders.append(Path(tempfile.mkdtemp(prefix="sluice-pg-", dir=_MEMORY)))
+        self._data = self._folders[-1] / "data"
         self._log = self._root / "server.log"
         self._settings = _COMMON_SETTINGS | ({} if durable else _QUICK_SETTINGS)
         if self._owner is not None:
-            os.chown(self._root, self._owner.pw_uid, self._owner.pw_gid)
+            for folder in self._folders:
+                os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
         self._bin = self._reachable(binaries)
         self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "sh", self._bin / "pg_ctl", self._data, self._root],
+            ["/bin/sh", "-c", _WATCHDOG, "sh", self._bin / "pg_ctl", self._data, *self._folders],
             stdin=subprocess.PIPE,
             # Ctrl-C goes to the whole foreground group: the one that cleans up must outlive it.
             start_new_session=True,
@@ -158,7 +173,8 @@ class PostgresServer:
         self._watchdog.stdin.close()
         self._watchdog.wait(STOP_TIMEOUT_SECONDS)
         # Only what is left where the server's user could not even enter.
-        shutil.rmtree(self._root, ignore_errors=True)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _initialise(self) -> None:
         self._run(
@@ -251,6 +267,14 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
     raise PostgresUnavailableError(
         "PostgreSQL refuses to run as root, and this machine has no user named postgres or nobody."
     )
+
+
+def _has_room_in_memory() -> bool:
+    """Whether a file system in memory has room for a server's data; in containers it is tiny."""
+    try:
+        return shutil.disk_usage(_MEMORY).free >= _MEMORY_NEEDED_BYTES
+    except OSError:
+        return False
 
 
 def _is_world_readable(folder: Path) -> bool:
