@@ -322,7 +322,7 @@ class Play:
         process = self.chance.choice(WORKERS)
         if sum(turn.process == process for turn in self.company.turns) >= AT_ONCE:
             return None
-        name = self.chance.choices(STEP_NAMES, [3, 5, 5, 1, 1])[0]
+        name = self.chance.choices(STEP_NAMES, [3, 1, 5, 5, 1, 1])[0]
         return self.company.start(process, name, BY_NAME[name])
 
     def crash(self) -> None:
