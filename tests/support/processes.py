@@ -62,6 +62,8 @@ class Platform:
     folder: Path
     direct: bool = False
     """Workers talk to the sandbox without the wire: for measurements."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """More of the workers' settings."""
     workers: list[WorkerProcess] = field(default_factory=list)
     _web_stack: ExitStack = field(default_factory=ExitStack)
     _port: int = field(default_factory=free_port)
@@ -148,6 +150,7 @@ class Platform:
             # Stories are about crashes and outages; waiting for a turn has tests of its own.
             "SLUICE_STRIPE_RATE": "1000,1000",
             "PYTHONPATH": str(ROOT),
+            **self.settings,
         }
 
 

@@ -3,6 +3,7 @@
 They keep what arrives and answer as they are told; they may not know the project.
 """
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -22,6 +23,15 @@ from tests.support.web import free_port
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBwbGF0Zm9ybSBmb3IgdGVzdHM="
 OLD_SECRET = "whsec_" + "YW4gb2xkZXIgc2VjcmV0LCB3aGljaCBpcyByb2xsaW5n"
+
+
+GATE_SECONDS: Final = 30.0
+
+
+def _open_gate() -> threading.Event:
+    gate = threading.Event()
+    gate.set()
+    return gate
 
 
 @dataclass(kw_only=True)
@@ -34,6 +44,8 @@ class HttpReceiver:
     headers: dict[str, str] = field(default_factory=dict)
     lost: int = 0
     """So many messages are taken without an answer."""
+    gate: threading.Event = field(default_factory=_open_gate)
+    """While it is closed, messages are taken and their answers wait."""
     tries: list[tuple[str, int]] = field(default_factory=list)
     """Every request: the message's id and the status."""
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,7 +73,8 @@ class HttpReceiver:
                 if self.lost:
                     self.lost -= 1
                     return None
-            return status
+        self.gate.wait(GATE_SECONDS)
+        return status
 
     def types(self) -> list[str]:
         """The types of what was taken, in the order it arrived first."""
@@ -119,6 +132,8 @@ class MailReceiver:
     """Replies to RCPT for these addresses."""
     lost: int = 0
     """So many letters are taken and the connection is closed without a word."""
+    gate: threading.Event = field(default_factory=_open_gate)
+    """While it is closed, letters are taken and their answers wait."""
     tries: list[str] = field(default_factory=list)
     letters: dict[str, EmailMessage] = field(default_factory=dict)
     port: int = 0
@@ -141,6 +156,8 @@ class MailReceiver:
         if self.answers:
             return self.answers.pop(0)
         self.letters.setdefault(name, letter)
+        while not self.gate.is_set():
+            await asyncio.sleep(0.02)
         if self.lost:
             self.lost -= 1
             assert server.transport is not None
