@@ -12,6 +12,7 @@ from pydantic import with_config
 # As in handlers/view.py: pydantic reads `typing.TypedDict` from Python 3.12 on only.
 from typing_extensions import TypedDict
 
+from handlers.guard_view import GuardView, view_guard
 from handlers.policy_change import count_deadlines_anew
 from handlers.services import Services
 from refunds.errors import AccountNotFoundError, UnknownTierError
@@ -83,6 +84,8 @@ class AccountView(TypedDict):
     """What the platform stands in for on its behalf."""
     balance: BalanceView | None
     """The one read last; null before any was."""
+    guard: GuardView | None
+    """Whether money for open requests is kept from payouts; null where that was never wanted."""
     eta: int | None
     """When all that is short will be covered, in seconds since 1970; null where nobody can tell."""
     eta_confidence: Confidence | None
@@ -111,6 +114,7 @@ def view_account(unit: Unit, account: AccountId) -> AccountView:
         reserved=_amounts(reserved_sums(unit, account)),
         exposure=_amounts(exposure_sums(unit, account)),
         balance=_balance(last_balance(unit, account)),
+        guard=view_guard(unit, account),
         eta=None if last is None or last.eta_at is None else int(last.eta_at.timestamp()),
         eta_confidence=None if last is None else last.eta_confidence,
     )

@@ -13,6 +13,7 @@ import structlog
 from gateway.port import ReadError
 from handlers.catch_up import catch_up
 from handlers.escalate import escalate
+from handlers.guard_sweep import sweep_guards
 from handlers.notifications.deadlines import tell_deadlines
 from handlers.notifications.digest import digest
 from handlers.prune import prune
@@ -78,6 +79,10 @@ CHORES: Final[Mapping[str, Round]] = {
     "sweep": Round(
         every=timedelta(minutes=5),
         work=lambda services, keep: Result(note=sweep(services, keep)),
+    ),
+    "guard": Round(
+        every=timedelta(minutes=5),
+        work=lambda services, keep: Result(note=sweep_guards(services, keep)),
     ),
     "catch_up": Round(every=timedelta(minutes=15), work=_catch_up),
     "reconcile": Round(every=timedelta(hours=1), work=_reconcile),

@@ -13,12 +13,14 @@ import structlog
 
 from gateway.port import ReadError
 from handlers.acquaintance import known_account
+from handlers.guard_trust import is_guarded
 from handlers.services import Services
 from refunds.candidate import Candidate
 from refunds.decision import Evaluation, Outcome, Shortfall
-from refunds.eta import Arrival, Confidence, Eta, estimate
+from refunds.eta import SWEPT_DAILY, Arrival, Confidence, Eta, estimate
 from refunds.ids import AccountId, RequestId
 from refunds.need import PurseKey
+from store.observations import load_account
 
 _log = structlog.get_logger(__name__)
 
@@ -64,13 +66,17 @@ class _Outlook:
 
     arrivals: Sequence[Arrival]
     payout_interval: str | None
+    guarded: bool
 
 
 def _look(services: Services, account: AccountId) -> _Outlook:
     since = services.clock() - LOOK_BACK
+    with services.database.reading() as unit:
+        guarded = is_guarded(services, unit, account)
     return _Outlook(
         arrivals=services.gateway.list_arrivals(account, since=since),
         payout_interval=known_account(services, account).payout_interval,
+        guarded=guarded,
     )
 
 
@@ -107,7 +113,7 @@ def _expected(
         ahead_minor=ahead.get((lack.account, currency), 0),
         arrivals=outlook.arrivals,
         payout_interval=outlook.payout_interval,
-        guarded=False,
+        guarded=outlook.guarded,
     )
 
 
@@ -126,7 +132,18 @@ def _kept(services: Services, pair: Verdict, stored: Evaluation | None) -> Verdi
     candidate, evaluation = pair
     if stored is None or stored.eta is None or stored.eta.at <= services.clock():
         return pair
-    return (candidate, stored) if replace(stored, eta=None) == evaluation else pair
+    if replace(stored, eta=None) != evaluation:
+        return pair
+    swept = any(_is_swept(services, lack.account) for lack in evaluation.shortfalls)
+    # A guard that came or went since makes the estimate another one, at the same figures.
+    return pair if swept != (stored.eta.confidence is Confidence.UNLIKELY) else (candidate, stored)
+
+
+def _is_swept(services: Services, account: AccountId) -> bool:
+    with services.database.reading() as unit:
+        row = load_account(unit, account)
+        daily = row is not None and row.payout_interval == SWEPT_DAILY
+        return daily and not is_guarded(services, unit, account)
 
 
 def _is_short(evaluation: Evaluation) -> bool:

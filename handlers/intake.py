@@ -23,11 +23,13 @@ from refunds.errors import (
 from refunds.facts import PlatformFacts
 from refunds.ids import AccountId, RequestId, lane_of, mint
 from refunds.lifecycle import Bucket, Status
+from refunds.policy import PayoutGuard
 from refunds.retry import LANE_BACKOFF, RetryAt
 from refunds.steps import Trouble
 from refunds.wish import Wish, check_wish
 from store.charges import claimed_minor, open_requests, save_charge, with_known_refunds
 from store.database import Unit
+from store.guard_marks import money_moved
 from store.installation import pinned_platform
 from store.lanes import mark_due
 from store.ledger import Because, move
@@ -203,9 +205,16 @@ def record_first(unit: Unit, row: RefundRequest, assessment: Assessment, now: da
     target = _TARGETS.get(decision.outcome)
     if target is not None:
         move(unit, row, Bucket.REQUESTED, target, row.amount_minor, because)
+    if row.account is not None and _wants_guard(row, assessment):
+        money_moved(unit, AccountId(row.account), now, "intake", opens=True)
     if decision.outcome in (Outcome.RELEASE, Outcome.HOLD):
         lane = lane_of(AccountId(row.account) if row.account else None)
         mark_due(unit, lane, now, "intake", row.mode)
+
+
+def _wants_guard(row: RefundRequest, assessment: Assessment) -> bool:
+    off = assessment.policy.payout_guard is PayoutGuard.OFF
+    return row.mode is Mode.LIVE and not off
 
 
 _TARGETS: Final = {

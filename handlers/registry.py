@@ -6,7 +6,7 @@ It may not name a type: each module there declares its own, once.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from handlers.events import account, balance, dispute, payout, refund
+from handlers.events import account, balance, dispute, payout, payout_settings, refund
 from handlers.events.reaction import Handler
 
 HANDLERS: Final[tuple[Handler[Any], ...]] = (
@@ -16,6 +16,7 @@ HANDLERS: Final[tuple[Handler[Any], ...]] = (
     account.DEPARTURE_HANDLER,
     dispute.HANDLER,
     payout.HANDLER,
+    payout_settings.HANDLER,
 )
 """Adding a type to a module's handler is enough; adding a module needs its line here."""
 

@@ -40,7 +40,8 @@ class Eta:
     confidence: Confidence
 
 
-_SWEPT_DAILY: Final = "daily"
+SWEPT_DAILY: Final = "daily"
+"""The payout interval that leaves nothing in an account overnight."""
 _BY_HAND: Final = "manual"
 
 
@@ -79,7 +80,7 @@ def estimate(
 
 
 def _confidence(payout_interval: str | None, guarded: bool, ahead_minor: int) -> Confidence:
-    if payout_interval == _SWEPT_DAILY and not guarded:
+    if payout_interval == SWEPT_DAILY and not guarded:
         return Confidence.UNLIKELY
     if ahead_minor > 0 or not (guarded or payout_interval == _BY_HAND):
         return Confidence.POSSIBLE

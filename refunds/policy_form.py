@@ -14,7 +14,6 @@ from refunds.policy import (
     Direct,
     OnDeadline,
     Order,
-    PayoutGuard,
     Policy,
     PolicyBook,
     RecoveryStep,
@@ -159,10 +158,6 @@ class Remark:
 
 _NONE: Final = "has no effect yet"
 NO_EFFECT_YET: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
-    "payout_guard": (
-        lambda guard: guard is not PayoutGuard.OFF,
-        "has no effect yet: payouts go on while refunds are held",
-    ),
     "slower_settlement_days": (bool, "has no effect yet: settlement times stay as they are"),
     "recovery": (
         lambda steps: bool(set(steps) - {RecoveryStep.WAIT, RecoveryStep.REVERSE_LATER}),

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from handlers.chores import run_due_chore
+from handlers.guard import guard_due_account
 from handlers.inbox import process_due_events
 from handlers.notifications.channel import Channel
 from handlers.notifications.dispatch import Dispatcher
@@ -48,6 +49,7 @@ STEPS: Final[tuple[Step, ...]] = (
     settle_due_recovery,
     lambda services: process_due_events(services, stopping=services.stopping) > 0,
     run_due_lane,
+    guard_due_account,
     decide_due_request,
     run_due_chore,
 )

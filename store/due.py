@@ -12,6 +12,8 @@ from sqlmodel import col
 
 from store.database import Unit
 from store.tables.attempts import PREPARED_ONLY, ReleaseAttempt
+from store.tables.guards import DUE_ONLY as GUARD_DUE_ONLY
+from store.tables.guards import PayoutGuard
 from store.tables.inbox import PENDING_ONLY, InboxEvent
 from store.tables.installation import Chore
 from store.tables.lanes import Lane
@@ -47,10 +49,14 @@ def _question(mode: Mode) -> Select[tuple[bool]]:
         exists().where(col(Chore.due_at).is_not(None), col(Chore.due_at) <= now),
     )
     if mode is Mode.LIVE:
-        # Only live requests have attempts, and nobody else may call Stripe for one.
+        # Only live requests have attempts and guards, and nobody else may call Stripe for one.
         unsettled = exists().where(text(PREPARED_ONLY), col(ReleaseAttempt.next_try_at) <= now)
         collecting = exists().where(text(PREPARED_ONLY), col(RecoveryAttempt.next_try_at) <= now)
-        questions = (*questions, unsettled, collecting)
+        guard_free = or_(
+            col(PayoutGuard.lease_expires_at).is_(None), col(PayoutGuard.lease_expires_at) < now
+        )
+        guards = exists().where(text(GUARD_DUE_ONLY), col(PayoutGuard.due_at) <= now, guard_free)
+        questions = (*questions, unsettled, collecting, guards)
     return select(or_(*questions))
 
 

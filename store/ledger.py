@@ -13,14 +13,15 @@ from sqlmodel import col, select
 
 from refunds.errors import WrongStateError
 from refunds.exposure import ExposureBucket
-from refunds.ids import AttemptId, RefundId, RequestId
+from refunds.ids import AccountId, AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket, check_move, status_of
 from refunds.money import Currency, Money
 from refunds.need import Need
 from store.database import Unit
+from store.guard_marks import money_moved
 from store.outbox import tell_of_bucket, tell_of_exposure
 from store.tables.ledger import ExposureEntry, LedgerEntry
-from store.tables.requests import RefundRequest, RequestBucket
+from store.tables.requests import Mode, RefundRequest, RequestBucket
 from store.upsert import insert_or_ignore
 
 # Built once: building a statement takes longer than running it.
@@ -92,6 +93,8 @@ def move(
     unit.flush()
     request.status = status_of(amounts_of(unit, RequestId(request.id)))
     unit.add(request)
+    if request.account is not None and request.mode is Mode.LIVE:
+        money_moved(unit, AccountId(request.account), because.at, because.cause)
     tell_of_bucket(unit, request, target, at=because.at, why=because.why)
 
 

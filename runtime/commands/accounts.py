@@ -139,6 +139,7 @@ def _print(view: AccountView) -> None:
                     None if balance is None else f"{_per_currency(balance['available'])}, {read}",
                 ),
                 ("pending", None if balance is None else _per_currency(balance["pending"])),
+                ("payout guard", _guard(view)),
                 ("covered by", _eta(view)),
             ],
         )
@@ -159,6 +160,25 @@ def _sums(amounts: Sequence[AmountView]) -> str:
 
 def _per_currency(amounts: Mapping[str, int]) -> str:
     return ", ".join(money(minor, currency) for currency, minor in amounts.items()) or "nothing"
+
+
+def _guard(view: AccountView) -> str:
+    guard = view["guard"]
+    if guard is None:
+        return "none"
+    held = [
+        f"{each['setting']}: {_setting(each['setting'], each['written'])}"
+        f" instead of {_setting(each['setting'], each['own'])}"
+        for each in guard["settings"]
+    ]
+    stands = ", ".join([f"{guard['state']} since {moment(guard['since'])}", *held])
+    return f"{stands}. {guard['why']}".strip()
+
+
+def _setting(setting: str, value: int | str | None) -> str:
+    if value is None:
+        return "none"
+    return money(value, setting) if isinstance(value, int) else value
 
 
 def _eta(view: AccountView) -> str | None:

@@ -18,6 +18,14 @@ from refunds.money import Money
 from refunds.shadow import summarise
 from runtime.bootstrap import open_database
 from runtime.commands.arguments import json_option
+from runtime.commands.guards import (
+    Guards,
+    guards_object,
+    guards_problem,
+    guards_rows,
+    guards_sentence,
+    look_at_guards,
+)
 from runtime.commands.shadow import show_shadow
 from runtime.commands.stripe_pending import (
     HeldByStripe,
@@ -73,6 +81,7 @@ class _Picture:
     """Notifications that were given up."""
     disabled: Sequence[str]
     """Receivers of notifications that said they were gone."""
+    guards: Guards
 
     @property
     def lag(self) -> timedelta:
@@ -105,8 +114,8 @@ class _Picture:
             f"{moment(row.open_until)}, when it is tried again."
             for row in self.circuits
         ]
-        failing = problem_of(self.by_stripe, self.at)
-        return found if failing is None else [*found, failing]
+        more = (problem_of(self.by_stripe, self.at), guards_problem(self.guards))
+        return [*found, *(problem for problem in more if problem is not None)]
 
 
 @click.command()
@@ -118,8 +127,8 @@ def status(*, shadow: bool, as_json: bool) -> None:
     """Show how the installation stands, and what needs somebody.
 
     Exits with 1 if something is wrong: no worker alive, dead letters, an inbox that lags, Stripe
-    not reachable, a refund that Stripe holds and is about to fail. Requests in review wait for a
-    person, which is no fault.
+    not reachable, a refund that Stripe holds and is about to fail, a payout guard that somebody
+    else changed. Requests in review wait for a person, which is no fault.
 
     \b
       sluice status              is everything well?
@@ -153,6 +162,7 @@ def _look(unit: Unit, mode: Mode, now: datetime) -> _Picture:
         by_stripe=look_at_held_by_stripe(unit),
         undelivered=dispatch_counts(unit)[DispatchState.DEAD],
         disabled=[row.receiver for row in list_receivers(unit) if row.disabled_at is not None],
+        guards=look_at_guards(unit),
     )
 
 
@@ -172,6 +182,7 @@ def _object(picture: _Picture, problems: list[str]) -> dict[str, object]:
         "requests": {str(status): count for status, count in picture.requests.items()},
         "held": [{"amount": sum_.amount_minor, "currency": sum_.currency} for sum_ in picture.held],
         "held_by_stripe": object_of(picture.by_stripe, picture.at),
+        "payout_guards": guards_object(picture.guards),
         "circuits": [
             {
                 "scope": row.scope,
@@ -212,6 +223,7 @@ def _print(picture: _Picture, problems: list[str]) -> None:
                 ("dead letters", inbox.by_state[InboxState.DEAD]),
                 ("on hold", ", ".join(map(_sum, picture.held)) or "nothing"),
                 ("held by Stripe", sentence_of(picture.by_stripe, picture.at)),
+                ("payout guards", guards_sentence(picture.guards)),
                 ("in review", _in_review(picture.requests[Status.REVIEW])),
             ],
         )
@@ -223,6 +235,9 @@ def _print(picture: _Picture, problems: list[str]) -> None:
     if picture.by_stripe.first:
         console.print()
         console.print(rows_of(picture.by_stripe, picture.at))
+    if picture.guards.without_effect:
+        console.print()
+        console.print(guards_rows(picture.guards))
     if picture.chores:
         console.print()
         rows = [(row.name, moment(row.finished_at), row.note or "") for row in picture.chores]

@@ -11,6 +11,7 @@ from store.tables import (
     answers,
     attempts,
     caps,
+    guards,
     inbox,
     installation,
     lanes,
@@ -38,6 +39,7 @@ TABLE_MODULES: Final[tuple[ModuleType, ...]] = (
     observations,
     outbox,
     answers,
+    guards,
 )
 """Every module that declares tables: one that is missing here is unknown to the migrations."""
 

@@ -80,7 +80,7 @@ class ExposureEntry(Row, table=True):
 SHADOW_CAUSE: Final = "shadow"
 """The cause of entries that end a shadow request where a live one would have gone on."""
 
-APPEND_ONLY: Final = ("ledger_entry", "exposure_entry")
+APPEND_ONLY: Final = ("ledger_entry", "exposure_entry", "guard_entry")
 
 
 def extra_ddl(dialect: str) -> tuple[str, ...]:

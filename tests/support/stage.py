@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.client import StripeGateway
+from handlers.guard import guard_due_account
 from handlers.intake import Taken, take_in
 from handlers.release import run_due_lane
 from handlers.services import Services
@@ -93,6 +94,7 @@ class Stage:
             busy = recover_due_attempt(self.services)
             busy = run_due_lane(self.services) or busy
             busy = decide_due_request(self.services) or busy
+            busy = guard_due_account(self.services) or busy
             if not busy:
                 return
         raise AssertionError("the worker never came to rest")

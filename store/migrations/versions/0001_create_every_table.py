@@ -358,6 +358,45 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receiver", name=op.f("pk_outbox_receiver")),
     )
     op.create_table(
+        "payout_guard",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "off",
+                "on",
+                "not_needed",
+                "drifted",
+                "blocked",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_count", sa.Integer(), nullable=False),
+        sa.Column("due_cause", sa.Text(), nullable=True),
+        sa.Column("look", sa.Boolean(), nullable=False),
+        sa.Column("claimed_by", sa.Text(), nullable=True),
+        sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("account", name=op.f("pk_payout_guard")),
+    )
+    op.create_index(
+        "ix_payout_guard_due",
+        "payout_guard",
+        ["due_at", "account"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index("ix_payout_guard_state", "payout_guard", ["state", "account"], unique=False)
+    op.create_table(
         "policy_version",
         sa.Column(
             "id",
@@ -440,6 +479,75 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event_delivery")),
     )
     op.create_index("ix_event_delivery_event_id", "event_delivery", ["event_id"], unique=False)
+    op.create_table(
+        "guard_attempt",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=False),
+        sa.Column("params", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("changes", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column(
+            "target",
+            sa.Enum(
+                "off",
+                "on",
+                "not_needed",
+                "drifted",
+                "blocked",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "prepared",
+                "done",
+                "refused",
+                "never_executed",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("last_trouble", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account"], ["payout_guard.account"], name=op.f("fk_guard_attempt_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_guard_attempt")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_guard_attempt_idempotency_key")),
+    )
+    op.create_index("ix_guard_attempt_account", "guard_attempt", ["account", "id"], unique=False)
+    op.create_index(
+        "uq_guard_attempt_prepared",
+        "guard_attempt",
+        ["account"],
+        unique=True,
+        sqlite_where=sa.text("state = 'prepared'"),
+        postgresql_where=sa.text("state = 'prepared'"),
+    )
+    op.create_table(
+        "guarded_setting",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("setting", sa.Text(), nullable=False),
+        sa.Column("own", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("written", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("drifted", sa.Boolean(), nullable=False),
+        sa.Column("found", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account"], ["payout_guard.account"], name=op.f("fk_guarded_setting_account")
+        ),
+        sa.PrimaryKeyConstraint("account", "setting", name=op.f("pk_guarded_setting")),
+    )
     op.create_table(
         "outbox_dispatch",
         sa.Column(
@@ -672,6 +780,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_evaluation")),
     )
     op.create_index("ix_evaluation_request_id", "evaluation", ["request_id", "id"], unique=False)
+    op.create_table(
+        "guard_entry",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("setting", sa.Text(), nullable=False),
+        sa.Column(
+            "act",
+            sa.Enum(
+                "kept",
+                "written",
+                "restored",
+                "drifted",
+                "resumed",
+                "left",
+                "refused",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("before", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("after", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("attempt_id", sa.Text(), nullable=True),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account"], ["payout_guard.account"], name=op.f("fk_guard_entry_account")
+        ),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"], ["guard_attempt.id"], name=op.f("fk_guard_entry_attempt_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_guard_entry")),
+    )
+    op.create_index("ix_guard_entry_account", "guard_entry", ["account", "id"], unique=False)
     op.create_table(
         "release_attempt",
         sa.Column("id", sa.Text(), nullable=False),
@@ -1328,6 +1477,15 @@ def upgrade() -> None:
             (
                 "CREATE TRIGGER tr_exposure_entry_no_replace BEFORE INSERT ON exposure_entry WHEN EXISTS (SELECT 1 FROM exposure_entry WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'exposure_entry is append-only: correct it with a new entry'); END"
             ),
+            (
+                "CREATE TRIGGER tr_guard_entry_no_update BEFORE UPDATE ON guard_entry BEGIN SELECT RAISE(ABORT, 'guard_entry is append-only: correct it with a new entry'); END"
+            ),
+            (
+                "CREATE TRIGGER tr_guard_entry_no_delete BEFORE DELETE ON guard_entry BEGIN SELECT RAISE(ABORT, 'guard_entry is append-only: correct it with a new entry'); END"
+            ),
+            (
+                "CREATE TRIGGER tr_guard_entry_no_replace BEFORE INSERT ON guard_entry WHEN EXISTS (SELECT 1 FROM guard_entry WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'guard_entry is append-only: correct it with a new entry'); END"
+            ),
         ),
         "postgresql": (
             (
@@ -1348,6 +1506,12 @@ def upgrade() -> None:
             ),
             (
                 "CREATE TRIGGER tr_exposure_entry_no_truncate BEFORE TRUNCATE ON exposure_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+            ),
+            (
+                "CREATE TRIGGER tr_guard_entry_no_change BEFORE UPDATE OR DELETE ON guard_entry FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+            ),
+            (
+                "CREATE TRIGGER tr_guard_entry_no_truncate BEFORE TRUNCATE ON guard_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
             ),
         ),
     }[op.get_bind().dialect.name]:

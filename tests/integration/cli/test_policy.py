@@ -18,7 +18,7 @@ hold_for = "5d"
 
 [risk.high]
 review_above = { usd = 0 }
-payout_guard = true
+slower_settlement_days = 3
 
 [accounts.acct_1]
 hold_for = "14d"
@@ -46,7 +46,7 @@ def test_what_is_shown_is_a_policy_file_that_says_the_same(
     for account, tier in ((None, None), (None, "high"), (AccountId("acct_1"), "high")):
         assert again.policy_for(account, tier) == before.policy_for(account, tier)
     assert terminal.sluice("policy", "show", "--json").data["risk"] == {
-        "high": {"review_above": {"usd": 0}, "payout_guard": True}
+        "high": {"review_above": {"usd": 0}, "slower_settlement_days": 3}
     }
 
 
@@ -88,10 +88,10 @@ def test_a_right_file_is_called_right_and_what_has_no_effect_is_said(
 ) -> None:
     checked = terminal.sluice("policy", "check")
     assert checked.code == 0
-    assert f"{written}:6: risk.high.payout_guard has no effect yet" in checked.words
+    assert f"{written}:6: risk.high.slower_settlement_days has no effect yet" in checked.words
     data = terminal.sluice("policy", "check", "--json").data
     assert (data["object"], data["ok"], data["file"]) == ("policy_check", True, str(written))
-    assert f"{written}:6: risk.high.payout_guard" in data["remarks"][-1]
+    assert f"{written}:6: risk.high.slower_settlement_days" in data["remarks"][-1]
 
 
 def test_a_mistake_is_named_with_its_line_and_nothing_starts(

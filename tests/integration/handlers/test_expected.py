@@ -1,9 +1,11 @@
 """When a held refund will be covered: from the account's pending money, older requests first."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from handlers.sweep import sweep
 from refunds.ids import RequestId
+from refunds.policy import PayoutGuard, PolicyBook
 from tests.support.stage import Stage
 
 DAY_SECONDS = 86_400
@@ -87,3 +89,41 @@ def test_a_run_estimates_anew_when_the_figures_change_and_only_then(stage: Stage
 def listings(stage: Stage) -> int:
     reads: dict[str, int] = stage.sandbox.control("GET", "calls")["reads"]
     return sum(count for path, count in reads.items() if "balance_transactions" in path)
+
+
+def test_a_guard_makes_what_daily_payouts_would_sweep_away_believable(stage: Stage) -> None:
+    guarding(stage, PayoutGuard.ON)
+    account = stage.account(payouts="daily")
+    on = pending(stage, account, 9000, days=2)
+    charge = stage.paid(account, 5000)
+    stage.has(account, 0)
+    request = stage.wish(charge)
+    assert (stage.view(request)["eta"], stage.view(request)["eta_confidence"]) == (on, "likely")
+
+    # The policy changes: nothing keeps the money there, though no figure is another one.
+    guarding(stage, PayoutGuard.OFF)
+    sweep(stage.services, lambda: None)
+    stage.work()
+    assert stage.view(request)["eta_confidence"] == "unlikely"
+    guarding(stage, PayoutGuard.ON)
+    sweep(stage.services, lambda: None)
+    stage.work()
+    assert stage.view(request)["eta_confidence"] == "likely"
+
+
+def test_a_guard_that_cant_work_is_not_counted_on(stage: Stage) -> None:
+    guarding(stage, PayoutGuard.ON)
+    account = stage.account(payouts="daily", country="BR", default_currency="usd")
+    pending(stage, account, 9000, days=2)
+    charge = stage.paid(account, 5000)
+    stage.has(account, 0)
+    request = stage.wish(charge)
+    stage.later(seconds=3)
+    # The guard finds out, and lets the request be judged anew.
+    stage.work()
+    assert stage.view(request)["eta_confidence"] == "unlikely"
+
+
+def guarding(stage: Stage, guard: PayoutGuard) -> None:
+    book = PolicyBook(default={"payout_guard": guard})
+    stage.services = replace(stage.services, policies=book)

@@ -153,7 +153,7 @@ MISTAKES = [
     ("[default]\nrecovery = ['beg']", "default.recovery", "is one of wait, reverse_later"),
     ("[default]\nrecovery = ['wait', 'wait']", "default.recovery", "twice"),
     (
-        "[default]\npayout_guard = false\nslower_settlement_days = 32",
+        "[default]\nslower_settlement_days = 32",
         "default.slower_settlement_days",
         "from 0 to 31",
     ),
@@ -201,7 +201,7 @@ def test_a_mistake_is_named_with_what_is_right(written: str, where: str, says: s
 def test_what_has_no_effect_is_said_and_no_mistake() -> None:
     book = read_policy(tomllib.loads(EVERY_KEY))
     said = {".".join(remark.path) for remark in remarks_on(book)}
-    assert {"default.payout_guard", "default.slower_settlement_days", "default.recovery"} <= said
+    assert {"default.slower_settlement_days", "default.recovery"} <= said
     assert remarks_on(DEFAULT_BOOK) == []
     quiet = "[default]\nslower_settlement_days = 0\nrecovery = ['wait']"
     assert remarks_on(read_policy(tomllib.loads(quiet))) == []

@@ -23,7 +23,7 @@ recovery = [
 
 [ risk . "high" ]   # few
 review_above.usd = 0
-payout_guard = true
+slower_settlement_days = 3
 
 [accounts.acct_1]
 hold_for = "14d"
@@ -44,8 +44,8 @@ def test_a_file_is_read_with_remarks_on_what_has_no_effect(path: Path) -> None:
     loaded = load_policy(path)
     assert loaded.book.policy_for(AccountId("acct_1"), None).hold_for.days == 14
     assert loaded.book.policy_for(None, None).hold_for.days == 5
-    assert [remark.split(" has ")[0] for remark in loaded.remarks if "guard" in remark] == [
-        f"{path}:12: risk.high.payout_guard"
+    assert [remark.split(" has ")[0] for remark in loaded.remarks if "slower" in remark] == [
+        f"{path}:12: risk.high.slower_settlement_days"
     ]
     assert any(remark.startswith(f"{path}:5: default.recovery ") for remark in loaded.remarks)
 
