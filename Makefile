@@ -21,9 +21,10 @@ WORKERS := 2
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some, WORKERS=0 one after the other)
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-bench: venv ## Measure webhooks per second, and from a webhook to its refund (ARGS="--rounds 5")
+bench: venv ## Measure webhooks per second, webhook to refund, planning (ARGS="--rounds 5")
 	@$(BIN)/python -m tests.benchmarks.webhooks $(ARGS); webhooks=$$?; \
-	$(BIN)/python -m tests.benchmarks.latency $(LATENCY_ARGS) && exit $$webhooks
+	$(BIN)/python -m tests.benchmarks.latency $(LATENCY_ARGS); latency=$$?; \
+	$(BIN)/python -m tests.benchmarks.planning $(PLANNING_ARGS) && exit $$((webhooks + latency))
 
 simulate: venv ## Replay one simulation and tell what happened in it (SEED=1234)
 	@$(BIN)/python -m tests.simulation.run $(SEED)
