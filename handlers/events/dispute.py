@@ -75,5 +75,7 @@ def _apply(unit: Unit, event: Event, seen: _Seen, now: datetime) -> Verdict:
 
 
 HANDLER = Handler(
-    types=("charge.dispute.created", "charge.dispute.closed"), look=_look, apply=_apply
+    types=("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"),
+    look=_look,
+    apply=_apply,
 )
