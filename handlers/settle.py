@@ -4,8 +4,10 @@ It may not call Stripe. Everything here happens in the caller's unit of work and
 (refund, status), in any order.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import structlog
 
@@ -310,7 +312,17 @@ def _undo_exposure(
     )
 
 
+_SAID: Final[Mapping[RefundStatus, str]] = {
+    RefundStatus.PENDING: "is pending",
+    RefundStatus.REQUIRES_ACTION: "waits for the buyer",
+    RefundStatus.SUCCEEDED: "has succeeded",
+    RefundStatus.FAILED: "has failed",
+    RefundStatus.CANCELED: "was canceled",
+    RefundStatus.UNKNOWN: "has a status that this version doesn't know",
+}
+
+
 def _sentence(facts: RefundFacts) -> str:
-    text = f"Stripe says {facts.refund} over {facts.amount} is {facts.status}"
+    text = f"Stripe says that {facts.refund} over {facts.amount} {_SAID[facts.status]}"
     reason = facts.failure_reason or facts.pending_reason
     return f"{text} ({reason})." if reason else f"{text}."

@@ -17,10 +17,10 @@ _AMOUNT: Final = Money(123_450, Currency("usd"))
 _SHORTFALL: Final = 40_000
 _WHY: Final[Mapping[Kind, str]] = {
     Kind.HELD: "The account has 834.50 USD to spend and needs 1,234.50 USD: 400.00 USD short.",
-    Kind.RELEASED: "Stripe says re_sample over 1,234.50 USD is pending.",
+    Kind.RELEASED: "Stripe says that re_sample over 1,234.50 USD is pending.",
     Kind.COVERED: "Released uncovered: the account still owes 400.00 USD.",
-    Kind.SUCCEEDED: "Stripe says re_sample over 1,234.50 USD is succeeded.",
-    Kind.FAILED: "Stripe says re_sample over 1,234.50 USD is failed (expired_or_canceled_card).",
+    Kind.SUCCEEDED: "Stripe says that re_sample over 1,234.50 USD has succeeded.",
+    Kind.FAILED: "Stripe says that re_sample over 1,234.50 USD has failed (declined).",
     Kind.REVIEW: "Stripe refused the refund: the charge can't be refunded.",
     Kind.REJECTED: "The charge is refunded already.",
     Kind.CANCELED: "Canceled by ada: the buyer changed their mind.",

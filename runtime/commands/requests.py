@@ -11,6 +11,7 @@ from rich.text import Text
 from handlers.listing import PageWanted, list_page, show_request
 from handlers.operate import Action, act
 from handlers.view import RequestView
+from refunds.clock import utc_now
 from refunds.ids import AccountId, RequestId
 from refunds.lifecycle import Status
 from runtime.bootstrap import open_database, open_desk
@@ -22,7 +23,9 @@ from runtime.commands.arguments import (
     json_option,
     limit_option,
 )
-from runtime.commands.story import load_story, render_request, render_story
+from runtime.commands.history import history_object
+from runtime.commands.narrative import render_narrative
+from runtime.commands.story import load_story, render_books, render_request, render_standing
 from runtime.display import (
     NOTHING,
     coloured,
@@ -107,18 +110,19 @@ def requests(
 
 @requests.command(_SHOW, hidden=True)
 @click.argument("request_id", metavar="ID", type=REQUEST)
+@click.option("--all", "whole", is_flag=True, help="Leave nothing out of a long history.")
 @json_option
-def show(*, request_id: str, as_json: bool) -> None:
+def show(*, request_id: str, whole: bool, as_json: bool) -> None:
     """Show one request with its whole story."""
     with open_database(load_settings()) as database, database.reading() as unit:
-        story = load_story(unit, RequestId(request_id))
+        story = load_story(unit, RequestId(request_id), utc_now())
     if as_json:
-        print_json(story.view)
+        print_json(history_object(story))
         return
     console = stdout()
-    for number, part in enumerate(render_story(story)):
-        if number:
-            console.print()
+    console.print(render_standing(story))
+    for part in (render_narrative(story, whole=whole), *render_books(story)):
+        console.print()
         console.print(part)
 
 

@@ -5,12 +5,16 @@ It may not decide or change anything; every line is a stored row.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from handlers.view import RequestView, view_request
 from refunds.ids import RequestId
+from refunds.stripe_pending import StripePending
+from runtime.commands.stripe_pending import one_sentence
 from runtime.display import NOTHING, coloured, facts, moment, money, table
 from store.attempts import attempts_of, calls_of, steps_of
 from store.database import Unit
@@ -18,11 +22,14 @@ from store.installation import actions_on
 from store.ledger import entries_of
 from store.observations import refunds_of_request
 from store.requests import evaluations_of, get_request, waivers_of
+from store.stripe_pending import stripe_pending
 from store.tables.attempts import AttemptStep, ReleaseAttempt, StepCallRow
 from store.tables.installation import OperatorAction
 from store.tables.ledger import LedgerEntry
 from store.tables.observations import Refund
 from store.tables.requests import EvaluationRow, Mode, Waiver
+
+_REFUNDS_OF_A_REQUEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,9 @@ class Story:
     """Everything stored about one request."""
 
     view: RequestView
+    at: datetime
+    """When it was looked at."""
+    created: datetime
     actor: str
     key: str
     decisions: Sequence[EvaluationRow]
@@ -47,13 +57,16 @@ class Story:
     entries: Sequence[LedgerEntry]
     actions: Sequence[OperatorAction]
     waivers: Sequence[Waiver]
+    held_by_stripe: Sequence[StripePending]
 
 
-def load_story(unit: Unit, request: RequestId) -> Story:
+def load_story(unit: Unit, request: RequestId, now: datetime) -> Story:
     """Return a request's story; raise `RequestNotFoundError`."""
     row = get_request(unit, request)
     return Story(
         view=view_request(unit, request),
+        at=now,
+        created=row.created,
         actor=row.actor,
         key=row.idempotency_key,
         decisions=evaluations_of(unit, request),
@@ -69,6 +82,7 @@ def load_story(unit: Unit, request: RequestId) -> Story:
         entries=entries_of(unit, request),
         actions=actions_on(unit, request),
         waivers=waivers_of(unit, request),
+        held_by_stripe=stripe_pending(unit, request=request, limit=_REFUNDS_OF_A_REQUEST),
     )
 
 
@@ -119,17 +133,19 @@ def _expected(view: RequestView) -> str | None:
     return f"{moment(view['eta'])}, {view['eta_confidence']}, from what is pending today"
 
 
-def render_story(story: Story) -> Iterator[RenderableType]:
-    """Yield the request and a table for each kind of thing that happened to it."""
-    yield render_request(story.view, ("asked for by", story.actor), ("idempotency key", story.key))
-    for part in (
-        _decisions(story),
-        _attempts(story),
-        _refunds(story),
-        _entries(story),
-        _actions(story),
-        _waivers(story),
-    ):
+def render_standing(story: Story) -> RenderableType:
+    """Return the request as it stands, with who asked and what Stripe itself holds of it."""
+    return render_request(
+        story.view,
+        ("asked for by", story.actor),
+        ("idempotency key", story.key),
+        *(("held by Stripe", one_sentence(each, story.at)) for each in story.held_by_stripe),
+    )
+
+
+def render_books(story: Story) -> Iterator[RenderableType]:
+    """Yield a table for what is kept of a request beside its history: refunds, ledger, waivers."""
+    for part in (_refunds(story), _entries(story), _waivers(story)):
         if part is not None:
             yield part
 
@@ -139,56 +155,6 @@ def _buckets(view: RequestView) -> str | None:
     if list(amounts) == [view["status"]]:
         return None
     return ", ".join(f"{money(m, view['currency'])} {b}" for b, m in amounts.items()) or None
-
-
-def _decisions(story: Story) -> RenderableType | None:
-    rows = [
-        (
-            moment(row.at),
-            row.cause,
-            f"{row.rule} → {row.outcome}",
-            money(row.need_minor, row.need_currency),
-            money(row.spendable_minor, row.need_currency),
-            money(row.shortfall_minor, row.need_currency),
-            row.why,
-        )
-        for row in story.decisions
-    ]
-    columns = ("decided", "cause", "rule", "need", "spendable", "shortfall", "why")
-    return table("Decisions", columns, rows) if rows else None
-
-
-def _attempts(story: Story) -> RenderableType | None:
-    rows = []
-    for tried in story.attempts:
-        attempt = tried.attempt
-        kind = "uncovered" if attempt.uncovered else "covered"
-        what = f"{money(attempt.amount_minor, attempt.currency)}, {kind}: {attempt.state}"
-        rows.append((moment(attempt.prepared_at), attempt.id, "prepared", what))
-        for step in tried.steps:
-            asked = f"{step.kind} with the key {step.idempotency_key}"
-            came = f" → {step.object_id or NOTHING}"
-            if step.object_minor is not None:
-                came += f", {step.object_minor} minor units"
-            rows.append(
-                (moment(step.settled_at), f"step {step.ordinal}", str(step.state), asked + came)
-            )
-        for call in tried.calls:
-            status = f"HTTP {call.http_status}" if call.http_status else "no answer"
-            at_stripe = f", request {call.stripe_request}" if call.stripe_request else ""
-            words = f": {call.message}" if call.message else ""
-            rows.append(
-                (
-                    moment(call.at),
-                    f"call of step {call.ordinal}",
-                    call.outcome,
-                    f"{status}{at_stripe}{words}",
-                )
-            )
-        if attempt.last_trouble is not None and attempt.settled_at is None:
-            again = f"tried {attempt.tries} times ({attempt.last_trouble}), again at "
-            rows.append(("", "", "unknown", again + moment(attempt.next_try_at)))
-    return table("Release attempts", ("when", "what", "outcome", "details"), rows) if rows else None
 
 
 def _refunds(story: Story) -> RenderableType | None:
@@ -222,24 +188,6 @@ def _entries(story: Story) -> RenderableType | None:
     ]
     columns = ("moved", "from → to", "amount", "cause", "by", "why")
     return table("Ledger", columns, rows) if rows else None
-
-
-def _actions(story: Story) -> RenderableType | None:
-    rows = [
-        (
-            moment(row.at),
-            row.actor,
-            row.action,
-            row.note,
-            f"{_status(row.before)} → {_status(row.after)}",
-        )
-        for row in story.actions
-    ]
-    return table("Operators", ("when", "who", "did", "note", "status"), rows) if rows else None
-
-
-def _status(picture: dict[str, object]) -> str:
-    return str(picture.get("status", NOTHING))
 
 
 def _waivers(story: Story) -> RenderableType | None:
