@@ -168,7 +168,7 @@ class Planted:
 
 PLANTED: Final[Mapping[str, Planted]] = {
     "fresh key on retry": Planted(
-        plant=fresh_key_on_retry, seed=12, shows="2 refunds at the sandbox"
+        plant=fresh_key_on_retry, seed=30, shows="2 refunds at the sandbox"
     ),
     "no reservation": Planted(plant=no_reservation, seed=13, shows="promised, never more than"),
     "settle before call": Planted(plant=settle_before_call, seed=0, shows="the sandbox says"),
