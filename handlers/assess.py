@@ -15,7 +15,14 @@ from handlers.caps import caps_left
 from handlers.expect import with_eta
 from handlers.policies import policy_of
 from handlers.services import Services
-from refunds.blocks import Claim, check_account, check_charge, check_livemode, without_balance
+from refunds.blocks import (
+    Claim,
+    check_account,
+    check_charge,
+    check_livemode,
+    stating_exposure,
+    without_balance,
+)
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, without_figures
 from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
@@ -66,7 +73,7 @@ def assess(services: Services, wish: Wish, created: datetime | None = None) -> A
             charge=charge,
             policy=policy,
             amount=amount,
-            evaluation=without_figures(stop),
+            evaluation=_stopped(charge, amount, policy, stop),
             balances=(),
             inputs={},
         )
@@ -166,6 +173,14 @@ def _what_stops(
         return stop
     standing = known_standing(services, charge.account)
     return check_account(charge.account, standing, frozenset())
+
+
+def _stopped(charge: ChargeFacts, amount: Money, policy: Policy, stop: Decision) -> Evaluation:
+    """Return the verdict, with what the platform may stand in for where that is an offer."""
+    legs = () if charge.lives_in is not None else legs_for(charge, amount.amount_minor, policy)
+    need = legs[0].need if len(legs) == 1 else None
+    told = stating_exposure(stop, need)
+    return without_figures(stop) if told is stop else replace(without_figures(told), need=need)
 
 
 def _weigh(

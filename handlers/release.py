@@ -21,7 +21,7 @@ from handlers.policies import policy_of
 from handlers.prepare import NotPrepared, Pretended, prepare
 from handlers.services import Services
 from handlers.unheard import heed_unheard_refunds
-from refunds.blocks import check_drawn_on, without_balance
+from refunds.blocks import check_drawn_on, stating_exposure, without_balance
 from refunds.candidate import Candidate, in_turn
 from refunds.decision import Evaluation, Outcome, Rule, decide, without_figures
 from refunds.errors import LeaseLostError
@@ -132,7 +132,9 @@ def _before_balances(services: Services, ground: Ground, candidate: Candidate) -
         there = ground.accounts[draw.account]
         stop = check_drawn_on(candidate, draw.account, there.standing)
         if stop is not None:
-            return without_figures(stop)
+            alone = len(candidate.draws) == 1 and not candidate.direct
+            need = draw.need if alone else None
+            return replace(without_figures(stating_exposure(stop, need)), need=need)
         if there.denied and not candidate.by_person:
             unread = without_balance(
                 draw.account, candidate.deadline, services.clock(), candidate.waived

@@ -8,12 +8,12 @@ from datetime import datetime
 
 import structlog
 
-from refunds.blocks import counted_at_intake
+from refunds.blocks import counted_at_intake, stating_exposure
 from refunds.decision import Decision, Outcome, Rule, decide, without_figures
 from refunds.facts import RefundFacts, RefundStatus
 from refunds.ids import ChargeId, RequestId
 from refunds.lifecycle import WAITING, Bucket
-from store.charges import open_requests
+from store.charges import load_charge, open_requests
 from store.database import Unit
 from store.ledger import Because, amounts_of, move
 from store.observations import refunds_of_request
@@ -35,11 +35,14 @@ def record_decision(
 ) -> None:
     """Store a decision that no balance was read for; the latest figures stay beside it."""
     latest = latest_evaluation(unit, request)
-    evaluation = (
-        without_figures(decision)
-        if latest is None
-        else replace(evaluation_of(latest), decision=decision)
-    )
+    evaluation = without_figures(decision)
+    if latest is not None:
+        known = evaluation_of(latest)
+        charge = None if request.charge_id is None else load_charge(unit, request.charge_id)
+        # Nobody can stand in for an account that the payment itself lives in.
+        alone = charge is not None and charge.lives_in is None and len(known.shortfalls) <= 1
+        told = stating_exposure(decision, known.need if alone else None)
+        evaluation = replace(known, decision=told)
     record_evaluation(unit, request, evaluation, at=now, cause=cause, inputs={})
 
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from refunds.candidate import Candidate
-from refunds.decision import Decision, Outcome, Rule, decide
+from refunds.decision import Decision, Outcome, Rule, decide, describe_need
 from refunds.facts import AccountStanding, ChargeFacts
 from refunds.ids import AccountId
 from refunds.money import Money, format_minor
+from refunds.need import Need
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """Between our clock and Stripe's, and between reading a charge and storing its request."""
@@ -87,6 +88,27 @@ def check_account(account: str, standing: AccountStanding, waived: Set[Rule]) ->
             )
         case _:
             return None
+
+
+def stating_exposure(stop: Decision, need: Need | None) -> Decision:
+    """Return what stops drawing on an account, with what the platform would stand in for if a
+    person released it all the same; every other decision as it is.
+    """
+    offered = (stop.rule, stop.outcome) in _MAY_STAND_IN
+    if not offered or need is None or _OFFER in stop.why:
+        return stop
+    why = f"{stop.why} {_OFFER} for up to {describe_need(need)}."
+    return decide(stop.outcome, stop.rule, why)
+
+
+_OFFER: Final = "Released all the same, the platform stands in"
+_MAY_STAND_IN: Final = frozenset(
+    {
+        (Rule.ACCOUNT_REJECTED, Outcome.REVIEW),
+        (Rule.ACCOUNT_DEAUTHORIZED, Outcome.REVIEW),
+        (Rule.ACCOUNT_DEAUTHORIZED, Outcome.HOLD),
+    }
+)
 
 
 def check_drawn_on(

@@ -10,12 +10,13 @@ from typing import Any
 from sqlmodel import col, select
 
 from handlers.operate import Action, act
-from refunds.ids import LaneId, RequestId
+from refunds.ids import AccountId, LaneId, RequestId
 from refunds.money import Currency
 from refunds.policy import OnDeadline, Order, PolicyBook
 from store.database import Unit
 from store.lanes import mark_due
 from store.ledger import entries_of
+from store.observations import disconnect_account
 from store.tables.caps import UncoveredRelease
 from tests.support.stage import Stage
 
@@ -240,3 +241,61 @@ def uncovered(stage: Stage) -> list[tuple[int, bool]]:
 def _rows(unit: Unit) -> list[UncoveredRelease]:
     statement = select(UncoveredRelease).order_by(col(UncoveredRelease.attempt_id))
     return list(unit.exec(statement))
+
+
+def test_own_pending_money_counts_only_where_the_policy_says_so(stage: Stage) -> None:
+    under(stage, count_own_pending=False)
+    account = stage.account()
+    charge = stage.paid(account, 5000, funds="pending")
+    request = stage.wish(charge)
+    stage.work()
+    assert (said(stage, request), stage.view(request)["spendable"]) == (("held", "cover"), 0)
+    under(stage)
+    swept(stage, account)
+    assert said(stage, request) == ("succeeded", "cover")
+
+
+def test_the_buffer_for_another_currency_is_the_policys(stage: Stage) -> None:
+    stage.sandbox.control(
+        "POST", "accounts/platform/balance", {"available": 100_000, "currency": "eur"}
+    )
+    account = stage.account()
+    charge = stage.paid(account, 5000, currency="eur")
+    stage.has(account, 6300)  # 50.00 EUR came in as 62.50 USD
+    under(stage, fx_buffer_percent=10)
+    request = stage.wish(charge)
+    stage.work()
+    assert stage.view(request)["need"] == {"amount": 6250, "currency": "usd", "fx_buffer": 625}
+    assert said(stage, request) == ("held", "cover")
+    under(stage, fx_buffer_percent=0)
+    swept(stage, account)
+    assert said(stage, request) == ("succeeded", "cover")
+
+
+def test_the_notice_before_a_window_closes_is_the_policys(stage: Stage) -> None:
+    keys = {"hold_for": timedelta(days=60), "refund_window": {"card": timedelta(days=20)}}
+    under(stage, **keys, refund_window_notice=timedelta(days=2))
+    account, request = short(stage, needs=5000, has=0)
+    stage.later(days=17)
+    swept(stage, account)
+    assert said(stage, request) == ("held", "cover")
+    under(stage, **keys, refund_window_notice=timedelta(days=4))
+    swept(stage, account)
+    assert said(stage, request) == ("review", "refund_window")
+
+
+def test_what_an_account_that_left_would_cost_is_said(stage: Stage) -> None:
+    account, request = short(stage, needs=5000, has=0)
+    with stage.services.database.unit_of_work() as unit:
+        disconnect_account(unit, AccountId(account), stage.now())
+    swept(stage, account)
+    view = stage.view(request)
+    assert view["decision"] is not None
+    assert said(stage, request) == ("review", "account_deauthorized")
+    assert view["decision"]["why"].endswith(
+        "Released all the same, the platform stands in for up to 50.00 USD."
+    )
+    late = stage.wish(stage.paid(account, 3000))
+    view = stage.view(late)
+    assert view["decision"] is not None
+    assert "up to 30.00 USD" in view["decision"]["why"]

@@ -15,11 +15,13 @@ from refunds.blocks import (
     check_deadline,
     check_livemode,
     counted_at_intake,
+    stating_exposure,
     without_balance,
 )
-from refunds.decision import Decision, Outcome, Rule
+from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import AccountStanding, ChargeFacts
 from refunds.money import Money
+from refunds.need import Need
 from tests.support.facts import ACCOUNT, NOON, USD, charged
 
 
@@ -225,3 +227,21 @@ def test_a_payment_of_the_other_mode_is_rejected(theirs: bool, ours: bool, words
     stop = check_livemode(charge, livemode=ours)
     assert stop == Decision(outcome=Outcome.REJECT, rule=Rule.WRONG_LIVEMODE, why=words)
     assert check_livemode(charge, livemode=theirs) is None
+
+
+@pytest.mark.parametrize("stop", [REJECTED, DEAUTHORIZED], ids=["rejected", "deauthorized"])
+def test_what_the_platform_would_stand_in_for_is_said_once(stop: Decision) -> None:
+    need = Need(amount_minor=5_000, currency=USD, fx_buffer_minor=0)
+    told = stating_exposure(stop, need)
+    assert (told.outcome, told.rule) == (stop.outcome, stop.rule)
+    assert told.why == (
+        f"{stop.why} Released all the same, the platform stands in for up to 50.00 USD."
+    )
+    assert stating_exposure(told, need) is told
+    assert stating_exposure(stop, None) is stop
+
+
+def test_no_other_stop_offers_to_stand_in() -> None:
+    need = Need(amount_minor=5_000, currency=USD, fx_buffer_minor=0)
+    late = decide(Outcome.REVIEW, Rule.DEADLINE, "It is late.")
+    assert stating_exposure(late, need) is late
