@@ -10,16 +10,24 @@ from refunds.attempt import AttemptState
 from refunds.ids import RequestId
 from store.database import Unit
 from store.tables.attempts import ReleaseAttempt
+from store.tables.ledger import SHADOW_CAUSE, LedgerEntry
 
 
 def parts_sent(unit: Unit, request: RequestId | str) -> int:
-    """Return how many attempts of a request brought a refund, or may yet."""
+    """Return how many attempts of a request brought a refund, or may yet; of a shadow request how
+    many there would have been.
+    """
     statement = (
         select(func.count())
         .where(col(ReleaseAttempt.request_id) == request)
         .where(col(ReleaseAttempt.state).in_([AttemptState.PREPARED, AttemptState.DONE]))
     )
-    return int(unit.exec(statement).one())
+    pretended = (
+        select(func.count())
+        .where(col(LedgerEntry.request_id) == request)
+        .where(col(LedgerEntry.cause) == SHADOW_CAUSE)
+    )
+    return int(unit.exec(statement).one()) + int(unit.exec(pretended).one())
 
 
 def under_way(unit: Unit, request: RequestId | str) -> bool:

@@ -67,7 +67,9 @@ def _told(
 ) -> ShadowRequest:
     held = [entry.at for entry in entries if entry.to_bucket is Bucket.HELD]
     ended = [entry for entry in entries if entry.to_bucket in _ENDED]
-    pretended = any(entry.cause == SHADOW_CAUSE for entry in ended)
+    # While a part of it still waits, that is what it is.
+    over = request.status is Status.CANCELED and bool(ended)
+    pretended = over and ended[-1].cause == SHADOW_CAUSE
     course = _COURSES.get(request.status, Course.UNDECIDED)
     covered = None
     if pretended and latest is not None and latest.outcome is Outcome.RELEASE:

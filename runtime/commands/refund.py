@@ -14,6 +14,7 @@ from handlers.preview import preview
 from handlers.services import Services
 from handlers.view import RequestView, view_request
 from refunds.clock import monotonic_seconds, utc_now
+from refunds.decision import Outcome
 from refunds.ids import AccountId, RequestId, mint
 from refunds.lifecycle import Status
 from refunds.wish import Wish
@@ -29,6 +30,7 @@ from runtime.commands.arguments import (
 from runtime.commands.story import render_request
 from runtime.display import print_json, stderr, stdout
 from runtime.settings import load_settings
+from store.tables.requests import Mode
 
 WAIT_SECONDS: Final = 60.0
 """How long `--wait` waits; what is not done then goes on by itself."""
@@ -91,7 +93,8 @@ def refund(
       sluice refund pi_3Nx... --key order-1042   safe to repeat
       sluice refund pi_3Nx... --wait             until it has succeeded
 
-    Exits with 1 if the wish is refused, or if --wait ends before the refund has succeeded.
+    Exits with 1 if the wish is refused, or if --wait ends before the refund has succeeded (in
+    shadow mode: before it would have been sent).
     """
     wish = Wish(
         payment=payment,
@@ -112,8 +115,16 @@ def refund(
         print_json(view)
     else:
         stdout().print(render_request(view))
-    done = view["status"] == Status.SUCCEEDED if wait else view["status"] != Status.REJECTED
+    done = _went_well(view) if wait else view["status"] != Status.REJECTED
     click.get_current_context().exit(0 if done else 1)
+
+
+def _went_well(view: RequestView) -> bool:
+    """Whether what was waited for has happened; in shadow mode, whether it would have."""
+    decision = view["decision"]
+    if view["mode"] == Mode.SHADOW and view["status"] == Status.CANCELED:
+        return decision is not None and decision["outcome"] == Outcome.RELEASE
+    return view["status"] == Status.SUCCEEDED
 
 
 def _ask(services: Services, wish: Wish, key: str | None) -> RequestView:

@@ -92,6 +92,20 @@ def test_what_cannot_be_met_is_recorded_as_rejected_and_exits_with_1(terminal: T
     assert (answer.code, answer.data["status"]) == (1, "rejected")
 
 
+def test_a_dry_run_of_what_cannot_be_met_says_so_and_records_nothing(terminal: Terminal) -> None:
+    stage = terminal.stage
+    charge = stage.paid(None, 5000)
+    stage.sandbox.control("POST", "refunds", {"charge": charge, "amount": 5000})
+    answer = terminal.sluice("refund", charge, "--dry-run", "--json")
+    assert (answer.code, answer.data["status"], answer.data["id"]) == (1, "rejected", None)
+    assert answer.data["decision"]["rule"] == "already_refunded"
+    assert answer.data["next_steps"] == ["Nothing to do: the buyer has the money."]
+    over = terminal.sluice("refund", stage.paid(None, 5000), "--amount", "5001", "--dry-run")
+    assert over.code == 1
+    assert "more than" in over.words
+    assert recorded(stage) == []
+
+
 def test_waiting_ends_when_the_refund_has_succeeded(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

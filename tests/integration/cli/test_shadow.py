@@ -74,6 +74,15 @@ def test_a_person_is_told_that_nothing_will_be_sent(terminal: Terminal) -> None:
     assert "Shadow mode: it would have been released." in answer.words
 
 
+def test_a_dry_run_in_shadow_mode_is_of_shadow_mode(terminal: Terminal) -> None:
+    stage = in_shadow(terminal).stage
+    data = terminal.sluice("refund", stage.paid(None, 2000), "--dry-run", "--json").data
+    assert (data["id"], data["mode"], data["status"]) == (None, "shadow", "requested")
+    assert data["next_steps"] == [
+        "Nothing to do: shadow mode records that it would be sent, and sends nothing."
+    ]
+
+
 def test_a_mode_that_is_none_is_refused(sqlite_terminal: Terminal) -> None:
     sqlite_terminal.settings["SLUICE_MODE"] = "dry"
     answer = sqlite_terminal.sluice("status")

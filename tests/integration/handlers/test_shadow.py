@@ -14,11 +14,17 @@ from handlers.release import run_due_lane
 from handlers.sweep import sweep
 from handlers.view import RequestView
 from refunds.ids import LaneId
+from refunds.money import Currency
+from refunds.policy import Partial, PolicyBook
+from refunds.shadow import Course, summarise
 from store.due import anything_due
 from store.lanes import mark_due
 from store.ledger import entries_of
+from store.shadow import shadow_requests
 from store.tables.requests import Mode
 from tests.support.stage import KEY, Stage
+
+IN_TWO = {"partial": Partial(minimum={Currency("usd"): 1_000}, parts=2)}
 
 
 @contextmanager
@@ -94,6 +100,32 @@ def test_within_one_run_nothing_is_promised_twice(stage: Stage) -> None:
         money_comes(stage, account, 5000)
         stage.work()
         assert [stage.view(r)["status"] for r in requests] == ["canceled", "held"]
+    assert stage.calls() == []
+
+
+def test_parts_end_as_they_would(stage: Stage) -> None:
+    # 90.00 wished for, in at most two parts; the account has 40.00, and keeps it, since nothing is
+    # sent. One part of 40.00 would go, and the rest of 50.00 is the last one.
+    stage.services = replace(stage.services, policies=PolicyBook(default=IN_TWO))
+    account = stage.account()
+    charge = stage.paid(account, 9000)
+    stage.has(account, 4000)
+    with shadow(stage):
+        request = stage.wish(charge)
+        stage.work()
+        assert stage.view(request)["amounts"] == {"canceled": 4000, "held": 5000}
+        with stage.services.database.reading() as unit:
+            report = summarise(shadow_requests(unit))
+        assert [count.amount_minor for count in report.by_course[Course.STILL_HELD]] == [9000]
+        money_comes(stage, account, 4999)
+        stage.work()
+        assert stage.view(request)["amounts"] == {"canceled": 4000, "held": 5000}
+        money_comes(stage, account, 5000)
+        stage.work()
+    assert stage.view(request)["amounts"] == {"canceled": 9000}
+    with stage.services.database.reading() as unit:
+        report = summarise(shadow_requests(unit))
+    assert [count.amount_minor for count in report.by_course[Course.RELEASED_LATER]] == [9000]
     assert stage.calls() == []
 
 
