@@ -58,8 +58,8 @@ class Meter:
         with self._turn:
             fcntl.lockf(self._file, fcntl.LOCK_EX, _TIME.size, at)
             try:
-                now = self._clock()
                 [due] = _TIME.unpack_from(self._memory, at)
+                now = self._clock()
                 due = max(due, now) + self._interval
                 too_soon: float = due - now - self._ahead_max
                 # Rounding must not refuse the last of a burst.

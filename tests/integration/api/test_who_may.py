@@ -162,7 +162,7 @@ def test_the_limit_is_one_for_all_processes(stage_url: tuple[Stage, str], tmp_pa
         statuses: list[int] = []
         began = os.times().elapsed
         # Each on a connection of its own, so that every process gets some.
-        while len(statuses) < 600 and statuses.count(429) < 20:
+        while len(statuses) < 300 and statuses.count(429) < 20:
             answer = requests.get(f"{web.url}/api/refund_requests/rr_0", headers=headers, timeout=9)
             statuses.append(answer.status_code)
         seconds = os.times().elapsed - began
