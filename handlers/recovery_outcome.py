@@ -19,12 +19,14 @@ from refunds.facts import ReversalFacts
 from refunds.ids import AttemptId, RecoveryId, TransferId
 from refunds.money import Currency, Money
 from refunds.need import taken_minor
+from refunds.notifications import Kind
 from refunds.recovery import METADATA_RECOVERY
 from refunds.retry import UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import Done, Refused, StepOutcome, Unknown, outcome_word
 from store.charges import load_charge, lock_charge
 from store.database import Unit
 from store.ledger import Because, move_exposure
+from store.outbox import tell
 from store.recovery import (
     call_of_recovery,
     check_fence,
@@ -150,6 +152,23 @@ def _made(unit: Unit, row: RecoveryAttempt, made: ReversalFacts, now: datetime) 
     recovered = Money(min(took_minor, owed_minor), currency)
     if recovered.amount_minor <= 0:
         _log.error("recovery.nothing_owed", recovery=row.id, took_minor=took_minor)
+        tell(
+            unit,
+            Kind.MONEY_UNEXPECTED,
+            at=now,
+            subject=made.reversal,
+            account=row.account,
+            why=f"{made.reversal} took {made.amount} back from {row.account}, which owed nothing.",
+            data={
+                "id": made.reversal,
+                "object": "transfer_reversal",
+                "charge": row.charge_id,
+                "amount": reversed_minor,
+                "currency": made.amount.currency,
+                "recovery": row.id,
+                "refund_request": row.request_id,
+            },
+        )
         return
     move_exposure(
         unit,

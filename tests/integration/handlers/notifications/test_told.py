@@ -9,6 +9,8 @@ import stripe
 
 from handlers.operate import Action, act
 from handlers.reconcile import reconcile
+from handlers.recovery import collect
+from handlers.recovery_outcome import settle_due_recovery
 from handlers.signals import told
 from handlers.sweep import sweep
 from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST
@@ -160,6 +162,38 @@ def test_money_that_no_request_explains_is_told(stage: Stage) -> None:
     assert payload["data"]["amount"] == 4000
     assert payload["data"]["refund_request"] == request
     assert "buyer_text" not in payload
+
+
+def test_what_is_taken_back_is_told_step_by_step(stage: Stage) -> None:
+    account, request = held(stage)
+    act(stage.services, Action.RELEASE, request, note="a good customer", actor="ada")
+    stage.work()
+    for available in (1500, 9000):
+        stage.has(account, available)
+        collect(stage.services, lambda: None)
+    steps = [each for each in payloads(stage, request) if each["type"] == Kind.RECOVERY_STEP]
+    assert [each["exposure"]["amount"] for each in steps] == [1500, 2500]
+    assert steps[0]["why"].startswith("15.00 USD of what the account owed was taken back")
+
+
+def test_money_taken_back_for_nothing_is_told(stage: Stage) -> None:
+    account, request = held(stage)
+    act(stage.services, Action.RELEASE, request, note="a good customer", actor="ada")
+    stage.work()
+    stage.has(account, 9000)
+    stage.fault("lost_response", path="/v1/transfers/*/reversals")
+    collect(stage.services, lambda: None)
+    # The refund fails while nobody knows what became of the reversal: nothing is owed any more.
+    stage.sandbox.control("POST", f"refunds/{stage.refunds()[0]['id']}/fail", {})
+    reconcile(stage.services)
+    stage.later(minutes=1)
+    assert settle_due_recovery(stage.services)
+    state = stage.sandbox.control("GET", "state")["objects"]
+    reversal = state["transfer_reversal"][-1]
+    [payload] = payloads(stage, reversal["id"])
+    assert payload["type"] == Kind.MONEY_UNEXPECTED
+    assert payload["data"]["amount"] == 4000
+    assert account in payload["why"]
 
 
 class Ears:
