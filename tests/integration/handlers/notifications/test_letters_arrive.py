@@ -8,9 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from handlers.notifications.channel import Delivered, Message, Undeliverable
 from handlers.notifications.deadlines import tell_deadlines
+from handlers.notifications.samples import sample
 from handlers.operate import Action, act
 from handlers.reconcile import reconcile
+from refunds.notifications import Kind
 from store.tables.outbox import DispatchState
 from store.tables.requests import Mode
 from tests.support.receivers import (
@@ -132,3 +135,19 @@ def test_an_account_without_an_address_is_nobody_to_write_to(
     tell(stage, channel)
     [dropped] = dispatches(stage)
     assert (dropped.state, post.letters) == (DispatchState.DROPPED, {})
+
+
+def test_no_field_of_a_letter_becomes_a_header(stage: Stage, post: MailReceiver) -> None:
+    told = sample(Kind.EVENT_DEAD_LETTERED, stage.now())
+    evil = "refund.updated\r\nBcc: victim@shop.example\r\n\r\nAnother letter"
+    told = replace(told, payload={**told.payload, "data": {**told.payload["data"], "type": evil}})
+    outcome = mail(stage, post).send(Message(told=told, address=f"operations:{SUPPORT}"))
+    assert isinstance(outcome, Delivered)
+    [letter] = post.letters.values()
+    assert "Bcc" not in letter
+    assert letter.get_all("To") == [SUPPORT]
+    assert "Bcc: victim@shop.example Another letter" in str(letter["Subject"])
+    for address in (f"{SUPPORT}\r\nBcc: a@b.example", f"{SUPPORT}, a@b.example", "A <a@b.example>"):
+        refused = mail(stage, post).send(Message(told=told, address=f"operations:{address}"))
+        assert isinstance(refused, Undeliverable)
+    assert len(post.letters) == 1
