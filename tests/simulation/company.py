@@ -22,7 +22,7 @@ from tests.simulation.scene import Scene
 from tests.simulation.watch import Watch
 
 KEY = "sk_test_" + "simulation0123"
-STEP_NAMES = ("recover", "collect", "events", "lane", "decide", "chore")
+STEP_NAMES = ("recover", "collect", "events", "lane", "guard", "decide", "chore")
 assert len(STEP_NAMES) == len(STEPS), "every step of the worker has a name here"
 BY_NAME: dict[str, Step] = dict(zip(STEP_NAMES, STEPS, strict=True))
 
