@@ -20,6 +20,7 @@ from api.shapes import PARAM_CHARACTERS_MAX, PATH_PATTERNS
 from api.table import ROUTES
 from api.tokens import Token, find_token
 from handlers.services import Services
+from refunds.clock import monotonic_seconds
 from refunds.errors import AccountNotFoundError, RequestNotFoundError, SluiceError
 from refunds.ids import mint
 
@@ -93,6 +94,7 @@ class _Door:
         """Let in whoever belongs, before anything else is said: not even which paths there are."""
         if not _is_ours():
             return None
+        g.began = monotonic_seconds()
         g.request_id = mint("req", self._clock())
         g.token = None
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -127,6 +129,7 @@ class _Door:
                 method=request.method,
                 route=str(request.url_rule) if request.url_rule else None,
                 status=response.status_code,
+                ms=round((monotonic_seconds() - g.began) * 1_000, 1),
             )
         return response
 
@@ -168,6 +171,10 @@ class _Door:
                     "scope_missing",
                     f"This needs a token with the scope {route.scope}; {token.name} has "
                     f"{', '.join(sorted(token.scopes))}.",
+                    headers={
+                        "WWW-Authenticate": 'Bearer realm="sluice", error="insufficient_scope", '
+                        f'scope="{route.scope}"'
+                    },
                 )
         for name, value in path.items():
             if not re.fullmatch(PATH_PATTERNS[name], value, re.ASCII):

@@ -48,6 +48,7 @@ _CLOSED: Final[Mapping[int, str]] = {
 
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"WWW-Authenticate": "How to sign in."},
+    403: {"WWW-Authenticate": "Which scope is needed."},
     429: {"Retry-After": "Seconds."},
     503: {"Retry-After": "Seconds."},
 }

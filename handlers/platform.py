@@ -4,6 +4,8 @@ It may not go on with a key of another platform, or with one that Stripe denies.
 """
 
 from gateway.port import Gateway, UnavailableError
+from handlers import circuit
+from handlers.services import Services
 from refunds.clock import utc_now
 from refunds.steps import Trouble
 from store.database import Database
@@ -29,6 +31,22 @@ def confirm_platform(
     with database.unit_of_work() as unit:
         pin_platform(unit, platform, utc_now())
     return True
+
+
+def confirm_at_intake(services: Services) -> bool:
+    """Do the same before a wish is taken, without making its caller wait for a Stripe that is known
+    to be away; return whether it need not be done again.
+    """
+    if circuit.closed_until(services, None) is not None and _pinned(services.database):
+        return False
+    try:
+        return confirm_platform(services.database, services.gateway)
+    except UnavailableError as error:
+        if error.trouble is Trouble.DENIED or not _pinned(services.database):
+            # Not counted: the circuit is about Stripe, and this may be about our key alone.
+            raise
+        circuit.note_trouble(services, error.account, error.trouble)
+        return False
 
 
 def _pinned(database: Database) -> bool:

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.door import build_blueprint as build_api
 from api.meter import Meter
-from handlers.platform import confirm_platform
+from handlers.platform import confirm_at_intake
 from handlers.services import Services
 from refunds.clock import utc_now
 from runtime.bootstrap import web_services
@@ -84,9 +84,7 @@ class _Confirmed:
     def __call__(self) -> None:
         if self._done or self._services is None:
             return
-        self._done = confirm_platform(
-            self._services.database, self._services.gateway, stripe_may_be_away=True
-        )
+        self._done = confirm_at_intake(self._services)
 
 
 def _as_json(error: HTTPException) -> Response:

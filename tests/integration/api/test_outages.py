@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from api.incoming import MAX_BODY_BYTES
 from tests.support.caller import TOKENS, Caller, caller_on, error_of
@@ -61,6 +62,29 @@ def test_a_key_of_another_platform_is_refused_before_anything_is_recorded(
             "has_more": False,
             "data": [],
         }
+
+
+def test_a_stripe_that_is_known_to_be_away_is_not_asked_again(caller: Caller) -> None:
+    charge = caller.stage.paid(caller.stage.account(1000), 5000)
+    caller.stage.fault("http_500", path="*", method="*", times=None)
+    statuses = [caller.post("/refund_requests", {"charge": charge}).status_code for _ in range(6)]
+    assert statuses == [202] * 6
+    with capture_logs() as entries:
+        assert caller.post("/refund_requests", {"charge": charge}).status_code == 202
+    assert [entry for entry in entries if entry["event"] == "stripe.call"] == []
+
+
+def test_a_key_that_stripe_denies_is_no_outage(caller: Caller) -> None:
+    caller.stage.fault("revoked_key", path="*", method="*", times=None)
+    for _ in range(5):
+        answer = caller.post("/refund_requests", {"charge": "ch_1"})
+        assert (answer.status_code, error_of(answer)["type"]) == (503, "api_error")
+    assert caller.get("/refund_requests").json == {
+        "object": "list",
+        "url": "/api/refund_requests",
+        "has_more": False,
+        "data": [],
+    }
 
 
 def test_a_defect_is_answered_in_our_shape_and_logged_with_its_id(

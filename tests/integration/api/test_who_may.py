@@ -84,6 +84,7 @@ def test_who_may_use_a_route(caller: Caller, route: tuple[str, str], holder: str
         error = error_of(answer)
         assert error["code"] == "scope_missing"
         assert f"the scope {needed}" in error["message"]
+        assert f'scope="{needed}"' in answer.headers["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize("route", MATRIX, ids=" ".join)
