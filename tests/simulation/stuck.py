@@ -14,6 +14,7 @@ from store.tables.attempts import ReleaseAttempt, Reservation
 from store.tables.inbox import InboxEvent, InboxState
 from store.tables.installation import Chore
 from store.tables.lanes import Lane
+from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import RefundRequest
 from tests.simulation.verdict import attempt_named_by, queued
 
@@ -27,6 +28,9 @@ def _attempts(unit: Unit, refunds: Sequence[Record]) -> Iterator[str]:
     for attempt in unit.exec(select(ReleaseAttempt)):
         if attempt.settled_at is None:
             yield f"{attempt.id}: without an outcome at rest, {attempt.last_trouble}"
+    for recovery in unit.exec(select(RecoveryAttempt)):
+        if recovery.settled_at is None:
+            yield f"{recovery.id}: without an outcome at rest, {recovery.last_trouble}"
     waiting = {attempt_named_by(each) for each in refunds if queued(each)}
     for kept in unit.exec(select(Reservation).where(col(Reservation.closed_at).is_(None))):
         if kept.attempt_id not in waiting:

@@ -21,6 +21,7 @@ from store.ledger import amounts_of, entries_of
 from store.requests import latest_evaluation, waived_rules
 from store.tables.attempts import AttemptStep, ReleaseAttempt
 from store.tables.observations import Refund
+from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Charge, RefundRequest
 from tests.simulation.scene import Scene
 
@@ -142,6 +143,9 @@ class Verdict:
         alone = _charges_with_one(self.refunds)
         steps = [*self.unit.exec(select(AttemptStep).where(col(AttemptStep.ordinal) == 2))]
         by_step = {step.attempt_id: step.object_minor or 0 for step in steps}
+        for recovery in self.unit.exec(select(RecoveryAttempt)):
+            later_minor = recovery.reversed_minor or 0
+            by_step[recovery.attempt_id] = by_step.get(recovery.attempt_id, 0) + later_minor
         for attempt in self.attempts:
             refund = alone.get(attempt.charge_id)
             if refund is None or attempt_named_by(refund) != attempt.id:

@@ -17,26 +17,26 @@ IN_THREE = Partial(minimum={USD: 1_000}, parts=3)
 
 def test_what_the_account_covers_goes_out_and_the_rest_waits(stage: Stage) -> None:
     under(stage, partial=IN_THREE)
-    account, request = short(stage, needs=5000, has=2300)
+    account, request = short(stage, needs=9000, has=2300)
     view = stage.view(request)
-    assert (view["status"], view["amounts"]) == ("held", {"held": 2700, "succeeded": 2300})
-    assert (view["released_amount"], view["shortfall"]) == (2300, 2700)
+    assert (view["status"], view["amounts"]) == ("held", {"held": 6700, "succeeded": 2300})
+    assert (view["released_amount"], view["shortfall"]) == (2300, 6700)
     assert movement(stage, account)[-1] == -2300
-    # Not even the least part is there; then exactly it; then the third takes the rest.
+    # Not even the least part is there; then exactly it; then the third has to take all the rest.
     stage.has(account, 999)
     swept(stage, account)
-    assert stage.view(request)["amounts"] == {"held": 2700, "succeeded": 2300}
+    assert stage.view(request)["amounts"] == {"held": 6700, "succeeded": 2300}
     stage.has(account, 1000)
     swept(stage, account)
-    assert stage.view(request)["amounts"] == {"held": 1700, "succeeded": 3300}
-    stage.has(account, 1699)
+    assert stage.view(request)["amounts"] == {"held": 5700, "succeeded": 3300}
+    stage.has(account, 5699)
     swept(stage, account)
-    assert stage.view(request)["amounts"] == {"held": 1700, "succeeded": 3300}
-    stage.has(account, 1700)
+    assert stage.view(request)["amounts"] == {"held": 5700, "succeeded": 3300}
+    stage.has(account, 5700)
     swept(stage, account)
     view = stage.view(request)
-    assert (view["status"], view["amounts"]) == ("succeeded", {"succeeded": 5000})
-    assert [refund["amount"] for refund in stage.refunds()] == [2300, 1000, 1700]
+    assert (view["status"], view["amounts"]) == ("succeeded", {"succeeded": 9000})
+    assert [refund["amount"] for refund in stage.refunds()] == [2300, 1000, 5700]
     assert len(view["refunds"]) == 3
     with stage.services.database.reading() as unit:
         rules = [row.rule for row in evaluations_of(unit, request)]

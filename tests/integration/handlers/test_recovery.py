@@ -8,13 +8,14 @@ from sqlmodel import col, select
 
 from handlers.accounts import view_account
 from handlers.operate import Action, act
-from handlers.recovery import collect
+from handlers.recovery import _look_at, _prepare, collect
 from handlers.recovery_outcome import settle_due_recovery
 from refunds.attempt import AttemptState
 from refunds.ids import AccountId
 from refunds.money import Currency
 from refunds.policy import PolicyBook, RecoveryStep
 from store.database import Unit
+from store.recovery import owed_by
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode
 from tests.integration.handlers.test_policy_keys import movement, swept, under
@@ -150,6 +151,17 @@ def test_a_run_does_without_what_is_being_taken_back(stage: Stage, account: str)
     request = stage.wish(charge)
     swept(stage, account)
     assert (stage.view(request)["status"], stage.view(request)["spendable"]) == ("held", 500)
+
+
+def test_two_rounds_at_once_take_it_back_once(stage: Stage, account: str) -> None:
+    stage.has(account, 9000)
+    found = _look_at(stage.services, AccountId(account))
+    assert found is not None
+    with stage.services.database.reading() as unit:
+        [owed] = owed_by(unit, AccountId(account), 10)
+    charge = stage.services.gateway.read_payment(owed.charge)
+    assert _prepare(stage.services, found, owed, charge) is not None
+    assert _prepare(stage.services, found, owed, charge) is None
 
 
 def test_shadow_mode_takes_nothing_back(stage: Stage, account: str) -> None:
