@@ -14,8 +14,8 @@ from handlers.listing import show_request
 from handlers.preview import preview
 from handlers.view import RequestView
 from refunds.errors import WishError
-from refunds.ids import AccountId
-from refunds.wish import Wish
+from refunds.ids import AccountId, TransferId
+from refunds.wish import TransferWish, Wish
 
 REPLAYED: Final = {"Idempotent-Replayed": "true"}
 """As Stripe says it."""
@@ -37,6 +37,10 @@ def wish_of(body: WishBody) -> Wish:
         payment=payment,
         amount_minor=body.get("amount"),
         account=None if account is None else AccountId(account),
+        transfers=tuple(
+            TransferWish(transfer=TransferId(each["transfer"]), amount_minor=each.get("amount"))
+            for each in body.get("transfers", [])
+        ),
         reason=body.get("reason"),
         refund_application_fee=body.get("refund_application_fee", False),
         additional=body.get("additional", False),
@@ -84,6 +88,7 @@ def _preview(call: Call) -> Reply:
 
 _REFUSALS: Final = {
     404: "Stripe knows no such payment.",
+    422: "The payment was split over several transfers, and `transfers` names none.",
     409: "The payment has an open request, and this one does not say `additional`.",
 }
 

@@ -28,6 +28,7 @@ from refunds.wish import (
     METADATA_KEY_CHARACTERS_MAX,
     METADATA_KEYS_MAX,
     METADATA_VALUE_CHARACTERS_MAX,
+    TRANSFERS_MAX,
 )
 
 KEY_PATTERN: Final = "^[!-~]([ -~]*[!-~])?$"
@@ -64,6 +65,15 @@ _ONE_PAYMENT: Final[JsonDict] = {
 }
 
 
+@with_config(_STRICT)
+class TransferBody(TypedDict):
+    """A transfer to take money back from."""
+
+    transfer: Annotated[str, Field(pattern=r"^tr_[A-Za-z0-9_]{1,250}$")]
+    amount: NotRequired[Annotated[int, Field(ge=1, le=AMOUNT_MAX_MINOR)]]
+    """Minor units of the transfer's currency. Without it: its share of the refund."""
+
+
 @with_config(ConfigDict(**_STRICT, json_schema_extra=_ONE_PAYMENT))
 class WishBody(TypedDict):
     """A wish to refund a payment, or a part of it. Name the payment intent or the charge."""
@@ -74,6 +84,8 @@ class WishBody(TypedDict):
     """Minor units of the payment's currency: 1250 is 12.50 USD. Without it: whatever is left."""
     account: NotRequired[Account]
     """The connected account a direct charge was made on."""
+    transfers: NotRequired[Annotated[list[TransferBody], Field(max_length=TRANSFERS_MAX)]]
+    """Which transfers to take back, where a payment was split over several."""
     reason: NotRequired[Literal["duplicate", "fraudulent", "requested_by_customer"]]
     """Handed on to Stripe."""
     refund_application_fee: NotRequired[bool]

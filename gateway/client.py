@@ -18,7 +18,7 @@ from gateway.exchange import Answer, Call, Exchange, read_call
 from gateway.fields import MalformedAnswerError
 from gateway.listing import walk
 from gateway.pace import Pace
-from gateway.payment import read_payment
+from gateway.payment import read_payment, read_transfer
 from gateway.payout_settings import read_settings, write_settings
 from gateway.port import ReadOnlyError, RejectedReadError
 from gateway.transport import API_VERSION, build_client, default_http_client, livemode_of
@@ -33,6 +33,8 @@ from refunds.facts import (
     PlatformFacts,
     RefundFacts,
     ReversalFacts,
+    SentFacts,
+    TransferFacts,
 )
 from refunds.ids import AccountId, ChargeId, DisputeId, EventId, RefundId, TransferId
 from refunds.payout_settings import PayoutSettings, SettingsWrite
@@ -40,6 +42,7 @@ from refunds.steps import Done, Refused, StepKind, StepOutcome, StripeCall, Trou
 
 MAX_REFUNDS_OF_A_CHARGE: Final = 1_000
 MAX_REVERSALS_OF_A_TRANSFER: Final = 1_000
+MAX_TRANSFERS_OF_A_LISTING: Final = 5_000
 MAX_EVENTS_OF_A_LISTING: Final = 10_000
 MAX_TRANSACTIONS_OF_A_LISTING: Final = 2_000
 MAX_EVENT_TYPES: Final = 20
@@ -103,6 +106,25 @@ class StripeGateway:
     def read_payment(self, payment: str, account: AccountId | None = None) -> ChargeFacts:
         """Return the charge behind a `pi_…`, `ch_…` or `py_…`, with transfer and settlement."""
         return read_payment(self._exchange, payment, account, self._clock())
+
+    def read_transfer(self, transfer: TransferId) -> TransferFacts:
+        """Return a transfer of the platform's as it is now, with its settlement."""
+        return read_transfer(self._exchange, transfer)
+
+    def list_sent(self, account: AccountId, *, since: datetime) -> Sequence[SentFacts]:
+        """Return the platform's transfers to an account, newest first; `ListingTooLongError` beyond
+        `MAX_TRANSFERS_OF_A_LISTING`.
+        """
+        call = read_call(
+            "transfers.list",
+            "/v1/transfers",
+            subject=account,
+            params={"destination": account, "created": {"gte": int(since.timestamp())}},
+        )
+        pages = walk(
+            self._exchange, call, cursor="starting_after", bound=MAX_TRANSFERS_OF_A_LISTING
+        )
+        return [objects.sent_facts(item) for item in pages]
 
     def read_balance(self, account: AccountId | None) -> BalanceFacts:
         """Return a balance as it is now."""
@@ -251,6 +273,8 @@ def _post_of(call: StripeCall) -> Call:
             name, path = "refund.create", "/v1/refunds"
         case StepKind.REVERSAL:
             name, path = "reversal.create", f"/v1/transfers/{_transfer_in(call)}/reversals"
+        case StepKind.TRANSFER:
+            name, path = "transfer.create", "/v1/transfers"
         case _:
             assert_never(call.kind)
     subject = call.target or call.params.get("charge") or call.params.get("payment_intent")
@@ -273,12 +297,17 @@ def _transfer_in(call: StripeCall) -> str:
 
 
 def _done(call: StripeCall, answer: Answer, read_at: datetime) -> StepOutcome:
-    made: RefundFacts | ReversalFacts
+    made: RefundFacts | ReversalFacts | SentFacts
     try:
-        if call.kind is StepKind.REFUND:
-            made = objects.refund_facts(answer.data, call.account, read_at)
-        else:
-            made = objects.reversal_facts(answer.data)
+        match call.kind:
+            case StepKind.REFUND:
+                made = objects.refund_facts(answer.data, call.account, read_at)
+            case StepKind.REVERSAL:
+                made = objects.reversal_facts(answer.data)
+            case StepKind.TRANSFER:
+                made = objects.sent_facts(answer.data)
+            case _:
+                assert_never(call.kind)
     except MalformedAnswerError as error:
         return Unknown(
             trouble=Trouble.UNREADABLE,

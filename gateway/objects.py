@@ -21,6 +21,7 @@ from refunds.facts import (
     RefundFacts,
     RefundStatus,
     ReversalFacts,
+    SentFacts,
     SettlementFacts,
     TransferFacts,
 )
@@ -93,6 +94,17 @@ def transfer_facts(data: JsonObject, settlement: SettlementFacts | None) -> Tran
     )
 
 
+def sent_facts(data: JsonObject) -> SentFacts:
+    """Return a transfer as the platform sent it. Source: Stripe docs, "The Transfer object"."""
+    transfer = Fields(data, "transfer")
+    return SentFacts(
+        transfer=TransferId(transfer.text("id")),
+        account=AccountId(transfer.reference("destination")),
+        amount=transfer.money("amount"),
+        metadata=transfer.strings("metadata"),
+    )
+
+
 def settlement_facts(payment: JsonObject) -> SettlementFacts | None:
     """Return how a payment settled in the account that has it; `None` before it has a balance
     transaction.
@@ -126,6 +138,7 @@ def charge_facts(
     disputed: bool,
     read_at: datetime,
     lives_in: AccountId | None = None,
+    transfers: tuple[TransferFacts, ...] = (),
 ) -> ChargeFacts:
     """Return a charge. Source: Stripe docs, "The Charge object".
 
@@ -153,6 +166,7 @@ def charge_facts(
         created=charge.moment("created"),
         read_at=read_at,
         lives_in=lives_in,
+        transfers=transfers,
         settlement=settlement_facts(data) if lives_in is not None else None,
     )
 

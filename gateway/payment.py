@@ -15,7 +15,7 @@ from gateway.fields import Fields, JsonObject
 from gateway.listing import walk
 from gateway.port import NotFoundError, RejectedReadError, UnavailableError
 from refunds.facts import ChargeFacts, ChargeType, SettlementFacts, TransferFacts
-from refunds.ids import AccountId
+from refunds.ids import AccountId, TransferId
 from refunds.steps import Trouble
 
 MAX_TRANSFERS_OF_A_GROUP: Final = 1_000
@@ -36,19 +36,22 @@ def read_payment(
     """
     data, group = _charge_of(exchange, payment, account)
     charge = Fields(data, "charge")
+    kind = ChargeType.PLATFORM
+    transfer: TransferFacts | None = None
+    parts: tuple[TransferFacts, ...] = ()
     if account is not None:
         _refuse_receiving_end(charge, account)
-        kind, transfer = ChargeType.DIRECT, None
+        kind = ChargeType.DIRECT
     elif charge.has("transfer") or charge.has("transfer_data"):
         kind, transfer = ChargeType.DESTINATION, _transfer_of(exchange, charge)
-    elif group is not None and _has_transfers(exchange, group, charge.text("id")):
-        kind, transfer = ChargeType.SEPARATE, None
-    else:
-        kind, transfer = ChargeType.PLATFORM, None
+    elif group is not None:
+        parts = _parts_of(exchange, group, charge.text("id"))
+        kind = ChargeType.SEPARATE if parts else ChargeType.PLATFORM
     return objects.charge_facts(
         data,
         charge_type=kind,
         transfer=transfer,
+        transfers=parts,
         lives_in=account,
         disputed=charge.flag("disputed") and _is_blocked(exchange, charge.text("id"), account),
         read_at=read_at,
@@ -151,16 +154,23 @@ def _settlement_of(exchange: Exchange, transfer: Fields) -> SettlementFacts | No
     raise error
 
 
-def _has_transfers(exchange: Exchange, group: str, charge: str) -> bool:
-    """Whether money of this charge was passed on by a transfer of its group.
+def read_transfer(exchange: Exchange, transfer: TransferId) -> TransferFacts:
+    """Return a transfer of the platform's, with how its money settled in the account."""
+    data = exchange.read(read_call("transfer.read", "/v1/transfers/{id}", subject=transfer))
+    return objects.transfer_facts(data, _settlement_of(exchange, Fields(data, "transfer")))
+
+
+def _parts_of(exchange: Exchange, group: str, charge: str) -> tuple[TransferFacts, ...]:
+    """Return the transfers of its group by which money of this charge was passed on.
 
     A group may hold several charges; a transfer tied to another one of them is not this charge's,
     one tied to none may be anybody's. Source: Stripe docs, "Separate charges and transfers".
     """
     call = read_call("transfers.list", "/v1/transfers", params={"transfer_group": group})
-    return any(
-        Fields(item, "transfer").reference_or_none("source_transaction") in (None, charge)
+    return tuple(
+        objects.transfer_facts(item, None)
         for item in walk(exchange, call, cursor="starting_after", bound=MAX_TRANSFERS_OF_A_GROUP)
+        if Fields(item, "transfer").reference_or_none("source_transaction") in (None, charge)
     )
 
 

@@ -20,6 +20,8 @@ from refunds.facts import (
     PlatformFacts,
     RefundFacts,
     ReversalFacts,
+    SentFacts,
+    TransferFacts,
 )
 from refunds.ids import AccountId, ChargeId, DisputeId, EventId, RefundId, TransferId
 from refunds.payout_settings import PayoutSettings, SettingsWrite
@@ -98,6 +100,16 @@ class Gateway(Protocol):
     def read_payment(self, payment: str, account: AccountId | None = None) -> ChargeFacts:
         """Return the charge behind a `pi_…`, `ch_…` or `py_…`, with transfer and settlement read
         fresh.
+        """
+        ...
+
+    def read_transfer(self, transfer: TransferId) -> TransferFacts:
+        """Return a transfer of the platform's as it is now, with its settlement."""
+        ...
+
+    def list_sent(self, account: AccountId, *, since: datetime) -> Sequence[SentFacts]:
+        """Return the platform's transfers to an account made at or after `since`, all pages;
+        `ListingTooLongError` beyond the bound.
         """
         ...
 

@@ -15,6 +15,7 @@ from handlers.caps import caps_left
 from handlers.expect import with_eta
 from handlers.policies import policy_of
 from handlers.services import Services
+from handlers.split import plan_split, with_chosen_transfers
 from refunds.blocks import (
     Claim,
     check_account,
@@ -25,18 +26,19 @@ from refunds.blocks import (
 )
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, without_figures
-from refunds.errors import InvalidWishError, PaymentNotFoundError, UnsupportedChargeError
-from refunds.facts import AccountStanding, BalanceFacts, ChargeFacts, ChargeType
-from refunds.ids import PLATFORM_LANE, RequestId, lane_of
+from refunds.errors import InvalidWishError, PaymentNotFoundError
+from refunds.facts import AccountStanding, BalanceFacts, ChargeFacts
+from refunds.ids import PLATFORM_LANE, AccountId, RequestId, lane_of
 from refunds.lifecycle import Bucket
 from refunds.money import Money
-from refunds.need import platform_cost
+from refunds.need import Split, draws_of, platform_cost
 from refunds.policy import Policy
 from refunds.pool import Holding, Pool, open_pool
 from refunds.rules import judge
 from refunds.wish import Wish
 from store.attempts import mark_reservations
 from store.charges import claimed_minor, with_known_refunds
+from store.database import Unit
 from store.installation import pinned_platform
 from store.observations import standing_of
 from store.queued import queued_by_others
@@ -48,6 +50,8 @@ class Assessment:
     """What intake would decide now, and the facts it rests on."""
 
     charge: ChargeFacts
+    split: Split | None
+    """How a payment that was split is taken back."""
     policy: Policy
     """The account's, as it is now."""
     amount: Money
@@ -55,58 +59,96 @@ class Assessment:
     balances: tuple[BalanceFacts, ...]
     inputs: dict[str, object]
 
+    @property
+    def account(self) -> AccountId | None:
+        """The connected account in whose lane it waits."""
+        return _accounts(self.charge)[0] if _accounts(self.charge) else None
+
 
 def assess(services: Services, wish: Wish, created: datetime | None = None) -> Assessment:
     """Return the assessment of a well-formed wish, new unless it was `created` before.
 
-    Raise `PaymentNotFoundError`, `InvalidWishError`, `UnsupportedChargeError`, or the gateway's
+    Raise `PaymentNotFoundError`, `InvalidWishError`, `TransfersUnclearError`, or the gateway's
     `UnavailableError` where Stripe could not be asked.
     """
     charge = read_charge(services, wish)
+    looked = _look(services, wish, charge)
+    stop = _what_stops(services, looked)
+    if stop is not None:
+        return looked.assessed(_stopped(looked, stop))
+    return _weigh(services, wish, looked, created)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """A wish with what was read of its payment, before any balance."""
+
+    charge: ChargeFacts
+    counted: ChargeFacts
+    """With every refund counted that we know of."""
+    split: Split | None
+    policy: Policy
+    amount: Money
+    claimed_minor: int
+
+    def assessed(
+        self,
+        evaluation: Evaluation,
+        balances: tuple[BalanceFacts, ...] = (),
+        inputs: dict[str, object] | None = None,
+    ) -> Assessment:
+        """Return it with a verdict."""
+        return Assessment(
+            charge=self.charge,
+            split=self.split,
+            policy=self.policy,
+            amount=self.amount,
+            evaluation=evaluation,
+            balances=balances,
+            inputs=inputs or {},
+        )
+
+
+def _look(services: Services, wish: Wish, charge: ChargeFacts) -> _Looked:
+    accounts = _accounts(charge)
     with services.database.reading() as unit:
         claimed = claimed_minor(unit, charge.charge, services.mode)
-        policy = policy_of(services, unit, charge.account)
+        policy = policy_of(services, unit, accounts[0] if accounts else None)
     counted, amount = settle_amount(services, charge, wish, claimed)
-    stop = _what_stops(services, counted, amount, claimed)
-    if stop is not None:
-        return Assessment(
-            charge=charge,
-            policy=policy,
-            amount=amount,
-            evaluation=_stopped(charge, amount, policy, stop),
-            balances=(),
-            inputs={},
-        )
-    return _weigh(services, wish, charge, policy, amount, created)
+    return _Looked(
+        charge=charge,
+        counted=counted,
+        split=plan_split(counted, wish.transfers, amount),
+        policy=policy,
+        amount=amount,
+        claimed_minor=claimed,
+    )
 
 
-def assess_unread(services: Services, wish: Wish, created: datetime) -> Assessment:
-    """Return the assessment of a wish whose account's balance Stripe does not let us see: it waits,
-    or comes before a person once its deadline has passed.
+def _accounts(charge: ChargeFacts) -> list[AccountId]:
+    """Return the connected accounts a refund draws on, the home account first."""
+    if charge.account is not None:
+        return [charge.account]
+    return list(dict.fromkeys(transfer.account for transfer in charge.transfers))
+
+
+def assess_unread(
+    services: Services, wish: Wish, created: datetime, denied: AccountId
+) -> Assessment:
+    """Return the assessment of a wish with an account whose balance Stripe does not let us see: it
+    waits, or comes before a person once its deadline has passed.
 
     Raise what `assess` raises.
     """
-    charge = read_charge(services, wish)
-    with services.database.reading() as unit:
-        claimed = claimed_minor(unit, charge.charge, services.mode)
-        policy = policy_of(services, unit, charge.account)
-    counted, amount = settle_amount(services, charge, wish, claimed)
-    decision = _what_stops(services, counted, amount, claimed)
-    need = None
-    if decision is None:
-        assert charge.account is not None, "an account denied us a look"
-        deadline = created + policy.hold_for
-        decision = without_balance(charge.account, deadline, services.clock(), frozenset())
-        [leg] = legs_for(charge, amount.amount_minor, policy)
-        need = leg.need
-    return Assessment(
-        charge=charge,
-        policy=policy,
-        amount=amount,
-        evaluation=replace(without_figures(decision), need=need),
-        balances=(),
-        inputs={},
-    )
+    looked = _look(services, wish, read_charge(services, wish))
+    stop = _what_stops(services, looked)
+    if stop is not None:
+        return looked.assessed(_stopped(looked, stop))
+    deadline = created + looked.policy.hold_for
+    decision = without_balance(denied, deadline, services.clock(), frozenset())
+    legs = legs_for(looked.charge, looked.split, looked.amount.amount_minor, looked.policy)
+    need = next(draw.need for draw in draws_of(legs) if draw.account == denied)
+    return looked.assessed(replace(without_figures(decision), need=need))
 
 
 def read_charge(services: Services, wish: Wish) -> ChargeFacts:
@@ -131,13 +173,7 @@ def read_charge(services: Services, wish: Wish) -> ChargeFacts:
     except RejectedReadError as error:
         raise InvalidWishError(str(error), param="payment_intent") from error
     circuit.note_success(services, wish.account)
-    if charge.charge_type is ChargeType.SEPARATE:
-        raise UnsupportedChargeError(
-            f"{charge.charge} is a {charge.charge_type} charge; direct and destination charges and "
-            "payments of the platform itself are supported",
-            param="payment_intent",
-        )
-    return charge
+    return with_chosen_transfers(services, charge, wish)
 
 
 def settle_amount(
@@ -160,89 +196,62 @@ def settle_amount(
     return charge, Money(wish.amount_minor, charge.amount.currency)
 
 
-def _what_stops(
-    services: Services, charge: ChargeFacts, amount: Money, claimed: int
-) -> Decision | None:
+def _what_stops(services: Services, looked: _Looked) -> Decision | None:
+    charge = looked.counted
     with services.database.reading() as unit:
         platform = pinned_platform(unit)
     stop = None if platform is None else check_livemode(charge, livemode=platform.livemode)
     if stop is None:
-        claim = Claim(amount=amount, other_open_minor=claimed)
+        claim = Claim(amount=looked.amount, other_open_minor=looked.claimed_minor)
         stop = check_charge(charge, claim, at_intake=True)
-    if stop is not None or charge.account is None:
+    if stop is not None:
         return stop
-    standing = known_standing(services, charge.account)
-    return check_account(charge.account, standing, frozenset())
+    standings = ((account, known_standing(services, account)) for account in _accounts(charge))
+    stops = (check_account(account, standing, frozenset()) for account, standing in standings)
+    return next((stop for stop in stops if stop is not None), None)
 
 
-def _stopped(charge: ChargeFacts, amount: Money, policy: Policy, stop: Decision) -> Evaluation:
+def _stopped(looked: _Looked, stop: Decision) -> Evaluation:
     """Return the verdict, with what the platform may stand in for where that is an offer."""
-    legs = () if charge.lives_in is not None else legs_for(charge, amount.amount_minor, policy)
-    need = legs[0].need if len(legs) == 1 else None
+    legs = legs_for(looked.charge, looked.split, looked.amount.amount_minor, looked.policy)
+    alone = looked.charge.lives_in is None and len(legs) == 1
+    need = legs[0].need if alone else None
     told = stating_exposure(stop, need)
     return without_figures(stop) if told is stop else replace(without_figures(told), need=need)
 
 
-def _weigh(
-    services: Services,
-    wish: Wish,
-    charge: ChargeFacts,
-    policy: Policy,
-    amount: Money,
-    created: datetime | None,
-) -> Assessment:
+def _weigh(services: Services, wish: Wish, looked: _Looked, created: datetime | None) -> Assessment:
     """Judge the wish against what is free now: reservations first, balances after."""
-    now = services.clock()
-    lane = lane_of(charge.account)
+    now, policy, charge = services.clock(), looked.policy, looked.charge
+    names = _accounts(charge)
     with services.database.reading() as unit:
-        account_mark = mark_reservations(unit, lane)
-        queued = {} if charge.account is None else queued_by_others(unit, charge.account)
+        kept = {name: _kept_of(services, unit, name) for name in names}
         platform_mark = mark_reservations(unit, PLATFORM_LANE)
-        legs = legs_for(charge, amount.amount_minor, policy)
+        legs = legs_for(charge, looked.split, looked.amount.amount_minor, policy)
         caps = caps_left(unit, policy, [leg.purse for leg in legs], now)
-        rows = waiting_in(unit, lane, services.mode, now)
+        rows = waiting_in(unit, lane_of(names[0] if names else None), services.mode, now)
         waiting = [candidate_of(unit, row, policy, now) for row in rows]
         ahead = _promised(rows, waiting)
     platform = services.gateway.read_balance(None)
-    account = None if charge.account is None else services.gateway.read_balance(charge.account)
-    circuit.note_success(services, charge.account)
+    circuit.note_success(services, None)
+    balances = {name: services.gateway.read_balance(name) for name in names}
+    for name in names:
+        circuit.note_success(services, name)
     pool = open_pool(
         accounts={
-            account.account: Holding(
-                available=account.available,
-                reserved=account_mark.open_minor,
-                minimum=policy.minimum_balance,
-                queued=queued,
-            )
-            for account in (account,)
-            if account is not None and account.account is not None
+            name: replace(holding, available=balances[name].available)
+            for name, holding in kept.items()
         },
         platform=Holding(available=platform.available, reserved=platform_mark.open_minor),
         caps=caps,
     )
-    candidate = Candidate(
-        request=RequestId("rr_new"),
-        created=now,
-        amount=amount,
-        legs=legs,
-        platform_cost=platform_cost(
-            charge,
-            amount.amount_minor,
-            policy.fx_buffer_percent,
-            fee_back=wish.refund_application_fee,
-        ),
-        stripe_queues=stripe_queues(charge, policy),
-        deadline=(created or now) + policy.hold_for,
-        window_closes=window_closes(charge, policy),
-    )
+    candidate = _new_candidate(wish, looked, now, created or now)
     evaluation = judge(candidate, _less(pool, ahead), policy, now)
     # What is covered and only waits for its run is deducted from the pool already.
     held = [other for other in waiting if other not in ahead]
-    readable = frozenset() if charge.account is None else frozenset({charge.account})
     [(_, evaluation)] = with_eta(
-        services, readable, [(candidate, evaluation)], known={}, ahead_of_all=held
+        services, frozenset(names), [(candidate, evaluation)], known={}, ahead_of_all=held
     )
-    balances = (platform,) if account is None else (platform, account)
     inputs: dict[str, object] = {
         "platform_cost": candidate.platform_cost.amount_minor,
         "platform_currency": candidate.platform_cost.currency,
@@ -253,20 +262,41 @@ def _weigh(
                 "need": draw.need.total_minor,
                 "currency": draw.need.currency,
                 "own_pending": draw.own_pending_minor,
-                "available": account.available_in(draw.need.currency),
-                "reserved": account_mark.open_minor.get(draw.need.currency, 0),
+                "available": balances[draw.account].available_in(draw.need.currency),
+                "reserved": kept[draw.account].reserved.get(draw.need.currency, 0),
+                "queued": kept[draw.account].queued.get(draw.need.currency, 0),
             }
             for draw in candidate.draws
-            if account is not None
         ],
     }
-    return Assessment(
-        charge=charge,
-        policy=policy,
-        amount=amount,
-        evaluation=evaluation,
-        balances=balances,
-        inputs=inputs,
+    return looked.assessed(evaluation, (platform, *balances.values()), inputs)
+
+
+def _kept_of(services: Services, unit: Unit, account: AccountId) -> Holding:
+    """Return what of an account's balance is not there to promise."""
+    return Holding(
+        reserved=mark_reservations(unit, lane_of(account)).open_minor,
+        minimum=policy_of(services, unit, account).minimum_balance,
+        queued=queued_by_others(unit, account),
+    )
+
+
+def _new_candidate(wish: Wish, looked: _Looked, now: datetime, created: datetime) -> Candidate:
+    charge, policy, refund_minor = looked.charge, looked.policy, looked.amount.amount_minor
+    return Candidate(
+        request=RequestId("rr_new"),
+        created=now,
+        amount=looked.amount,
+        legs=legs_for(charge, looked.split, refund_minor, policy),
+        platform_cost=platform_cost(
+            charge,
+            refund_minor,
+            policy.fx_buffer_percent,
+            fee_back=wish.refund_application_fee,
+        ),
+        stripe_queues=stripe_queues(charge, policy),
+        deadline=created + policy.hold_for,
+        window_closes=window_closes(charge, policy),
     )
 
 

@@ -8,13 +8,14 @@ from datetime import datetime
 
 from refunds.candidate import Candidate
 from refunds.decision import Rule
-from refunds.facts import ChargeFacts
+from refunds.facts import ChargeFacts, ChargeType
 from refunds.ids import RequestId
 from refunds.money import Money
-from refunds.need import Leg, Weighing, plan_legs, platform_cost
+from refunds.need import Leg, Split, Weighing, plan_legs, plan_split_legs, platform_cost
 from refunds.policy import Direct, Policy
 from store.charges import facts_of
 from store.database import Unit
+from store.legs import split_of
 from store.requests import Waiting, waived_rules
 
 
@@ -22,12 +23,14 @@ def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) ->
     """Return the candidate by the charge as last read; what it says is checked before a release."""
     request = waiting.request
     charge = facts_of(waiting.charge)
+    split = _split(unit, waiting)
     waived = waived_rules(unit, request.id, now)
     return Candidate(
         request=RequestId(request.id),
         created=request.created,
         amount=Money(waiting.amount_minor, charge.amount.currency),
-        legs=legs_for(charge, waiting.amount_minor, policy, stale_at=now),
+        split=split,
+        legs=legs_for(charge, split, waiting.amount_minor, policy, stale_at=now),
         platform_cost=platform_cost(
             charge,
             waiting.amount_minor,
@@ -48,7 +51,17 @@ def refreshed(
     candidate: Candidate, waiting: Waiting, charge: ChargeFacts, policy: Policy
 ) -> Candidate:
     """Return the candidate by a charge that was read just now."""
-    return _weighed(candidate, charge, waiting, policy, stale_at=None)
+    split = candidate.split and candidate.split.reread(charge.transfers)
+    return _weighed(replace(candidate, split=split), charge, waiting, policy, stale_at=None)
+
+
+def resplit(unit: Unit, candidate: Candidate, waiting: Waiting, policy: Policy) -> Candidate:
+    """Return a request of a split payment by what is stored now, its row and charge locked."""
+    if candidate.split is None:
+        return candidate
+    split = split_of(unit, waiting.request)
+    legs = legs_for(facts_of(waiting.charge), split, candidate.amount.amount_minor, policy)
+    return replace(candidate, split=split, legs=legs)
 
 
 def resized(
@@ -70,7 +83,7 @@ def _weighed(
     minor = candidate.amount.amount_minor
     return replace(
         candidate,
-        legs=legs_for(charge, minor, policy, stale_at=stale_at),
+        legs=legs_for(charge, candidate.split, minor, policy, stale_at=stale_at),
         platform_cost=platform_cost(
             charge,
             minor,
@@ -86,8 +99,18 @@ def window_closes(charge: ChargeFacts, policy: Policy) -> datetime | None:
     return None if window is None else charge.created + window
 
 
+def _split(unit: Unit, waiting: Waiting) -> Split | None:
+    split = waiting.charge.charge_type is ChargeType.SEPARATE
+    return split_of(unit, waiting.request) if split else None
+
+
 def legs_for(
-    charge: ChargeFacts, refund_minor: int, policy: Policy, *, stale_at: datetime | None = None
+    charge: ChargeFacts,
+    split: Split | None,
+    refund_minor: int,
+    policy: Policy,
+    *,
+    stale_at: datetime | None = None,
 ) -> tuple[Leg, ...]:
     """Return what the refund asks of connected accounts; `stale_at` is now for an older reading."""
     weighing = Weighing(
@@ -95,6 +118,8 @@ def legs_for(
         count_own_pending=policy.count_own_pending,
         stale_at=stale_at,
     )
+    if split is not None:
+        return plan_split_legs(split, refund_minor, weighing)
     return plan_legs(charge, refund_minor, weighing)
 
 

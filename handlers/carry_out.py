@@ -10,16 +10,14 @@ from typing import assert_never
 import structlog
 
 from handlers import circuit
-from handlers.disputed import heed_missed_news
-from handlers.review import record_decision
+from handlers.give_back import note_given_back, refuse_giving_back
+from handlers.refused import settle_refusal
 from handlers.services import Services
-from handlers.settle import apply_refund, buyer_is_paid, finish_if_complete
-from refunds.attempt import KEY_FORGOTTEN_AFTER, AttemptState, StepState
-from refunds.decision import Decision, Outcome, Rule, decide
-from refunds.facts import RefundFacts, ReversalFacts
-from refunds.ids import AccountId, AttemptId, LaneId
-from refunds.lifecycle import Bucket
-from refunds.retry import REFUSED_BACKOFF, UNSETTLED_BACKOFF, RetryAt
+from handlers.settle import apply_refund, buyer_is_paid, finish_if_complete, step_is_done
+from refunds.attempt import KEY_FORGOTTEN_AFTER, AttemptState, Purpose, StepState
+from refunds.facts import RefundFacts, ReversalFacts, SentFacts
+from refunds.ids import AccountId, AttemptId
+from refunds.retry import UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import (
     Done,
     RefusalKind,
@@ -33,21 +31,16 @@ from refunds.steps import (
 from store.attempts import (
     add_call,
     call_of,
-    close_reservations,
     get_attempt,
     lock_attempt,
     postpone_attempt,
     renew_attempt,
-    settle_attempt,
     settle_step,
     steps_of,
 )
 from store.charges import lock_charge
 from store.database import Unit
-from store.lanes import mark_due
-from store.ledger import Because, move
-from store.requests import lock_request
-from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd, StepCallRow
+from store.tables.attempts import AttemptStep, ReleaseAttempt, StepCallRow
 
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +72,7 @@ def carry_out(services: Services, attempt: AttemptId, fence: int) -> Carried:
                 return Carried.UNKNOWN
             case Unknown():
                 return Carried.UNKNOWN
-            case Refused(kind=RefusalKind.INSUFFICIENT_FUNDS) if call.kind is StepKind.REFUND:
+            case Refused(kind=RefusalKind.INSUFFICIENT_FUNDS) if call.kind is not StepKind.TRANSFER:
                 return Carried.SHORT
             case Done() | Refused():
                 continue
@@ -132,31 +125,27 @@ def _settle_done(
     unit: Unit,
     row: ReleaseAttempt,
     ordinal: int,
-    done: RefundFacts | ReversalFacts,
+    done: RefundFacts | ReversalFacts | SentFacts,
     now: datetime,
 ) -> None:
     if isinstance(done, RefundFacts):
         apply_refund(unit, done, now=now, cause="release", attempt=AttemptId(row.id))
         return
     step = _planned(unit, AttemptId(row.id), ordinal)
-    if step is not None:
-        settle_step(
-            unit,
-            step,
-            StepState.DONE,
-            now,
-            object_id=done.reversal,
-            object_minor=done.amount.amount_minor,
-        )
-        finish_if_complete(unit, row, now, "release")
-
-
-def put_back(unit: Unit, attempt: ReleaseAttempt, state: AttemptState, because: Because) -> None:
-    """Settle an attempt that moved no money and put its amount back on hold."""
-    settle_attempt(unit, attempt, state, because.at)
-    close_reservations(unit, attempt.id, ReservationEnd.FREED, because.at)
-    request = lock_request(unit, attempt.request_id)
-    move(unit, request, Bucket.RELEASING, Bucket.HELD, attempt.amount_minor, because)
+    if step is None:
+        return
+    made = done.reversal if isinstance(done, ReversalFacts) else done.transfer
+    settle_step(
+        unit,
+        step,
+        StepState.DONE,
+        now,
+        object_id=made,
+        object_minor=done.amount.amount_minor,
+    )
+    if step.kind is StepKind.TRANSFER:
+        note_given_back(unit, row, step)
+    step_is_done(unit, row, now, "release")
 
 
 def _next_step(
@@ -173,7 +162,10 @@ def _next_step(
             return Carried.SETTLED
         now = services.clock()
         renew_attempt(unit, attempt, fence, now)
-        if planned[0].kind is StepKind.REVERSAL and not buyer_is_paid(unit, attempt):
+        paid_first = any(
+            step.kind is StepKind.REFUND and step.state is not StepState.PLANNED for step in steps
+        )
+        if planned[0].kind is StepKind.REVERSAL and paid_first and not buyer_is_paid(unit, attempt):
             return _withhold(unit, row, planned[0], now)
         return planned[0].ordinal, call_of(planned[0])
 
@@ -218,46 +210,10 @@ def _refuse(
     step = _planned(unit, AttemptId(row.id), ordinal)
     if step is None or row.state is not AttemptState.PREPARED:
         return
-    settle_step(unit, step, StepState.REFUSED, now)
-    if step.kind is StepKind.REVERSAL:
-        finish_if_complete(unit, row, now, "release")
-        return
-    decision = _verdict(refusal)
-    because = Because(at=now, cause="release", why=decision.why, attempt=AttemptId(row.id))
-    request = lock_request(unit, row.request_id)
-    if decision.outcome is Outcome.HOLD:
-        put_back(unit, row, AttemptState.REFUSED, because)
-        request.refusals += 1
-        again = REFUSED_BACKOFF.after(request.refusals, now, services.jitter())
-        assert isinstance(again, RetryAt), "held refunds are tried for as long as they are held"
-        request.not_before = again.at
-        unit.add(request)
-        mark_due(unit, LaneId(row.lane), again.at, "retry")
+    if row.purpose is Purpose.COMPENSATION:
+        refuse_giving_back(services, unit, row, step, refusal, now)
     else:
-        settle_attempt(unit, row, AttemptState.REFUSED, now)
-        close_reservations(unit, row.id, ReservationEnd.FREED, now)
-        move(unit, request, Bucket.RELEASING, Bucket.REVIEW, row.amount_minor, because)
-        # What was kept for it is free, and should a dispute be over by now, it is on hold again.
-        mark_due(unit, LaneId(row.lane), now, "refused")
-    record_decision(unit, request, decision, now=now, cause="release")
-    charge = lock_charge(unit, row.charge_id)
-    assert charge is not None, "an attempt has its charge"
-    heed_missed_news(unit, charge, request, since=row.prepared_at, now=now, cause="release")
-
-
-def _verdict(refusal: Refused) -> Decision:
-    said = f"Stripe refused it ({refusal.code or refusal.http_status}): {refusal.message}"
-    match refusal.kind:
-        case RefusalKind.INSUFFICIENT_FUNDS:
-            return decide(Outcome.HOLD, Rule.STRIPE_SHORT, said)
-        case RefusalKind.CHARGE_DISPUTED:
-            return decide(Outcome.REVIEW, Rule.DISPUTED, said)
-        case RefusalKind.ALREADY_REFUNDED:
-            return decide(Outcome.REVIEW, Rule.ALREADY_REFUNDED, said)
-        case RefusalKind.OTHER:
-            return decide(Outcome.REVIEW, Rule.STRIPE_REFUSED, said)
-        case _:
-            assert_never(refusal.kind)
+        settle_refusal(services, unit, row, step, refusal, now)
 
 
 def _retry_time(services: Services, tries: int, outcome: Unknown, now: datetime) -> datetime:
@@ -283,7 +239,7 @@ def _call_row(attempt: AttemptId, ordinal: int, outcome: StepOutcome, now: datet
     match outcome:
         case Done(object=done):
             status = 200
-            message: str = done.refund if isinstance(done, RefundFacts) else done.reversal
+            message: str = _id_of(done)
             if outcome.replayed:
                 message = f"{message} (replayed)"
         case Refused() | Unknown():
@@ -299,3 +255,15 @@ def _call_row(attempt: AttemptId, ordinal: int, outcome: StepOutcome, now: datet
         stripe_request=outcome.stripe_request,
         message=message[:500],
     )
+
+
+def _id_of(done: RefundFacts | ReversalFacts | SentFacts) -> str:
+    match done:
+        case RefundFacts():
+            return done.refund
+        case ReversalFacts():
+            return done.reversal
+        case SentFacts():
+            return done.transfer
+        case _:
+            assert_never(done)

@@ -17,6 +17,7 @@ from store.affected import refund_seen_since
 from store.charges import open_requests
 from store.database import Unit
 from store.ledger import Because, amounts_of, move
+from store.legs import accounts_of
 from store.observations import dispute_read_at, disputes_of, refunds_of_request, standing_of
 from store.requests import latest_evaluation, lock_request, waived_rules
 from store.tables.requests import Charge, RefundRequest
@@ -177,8 +178,8 @@ def _what_else_stops(
     unit: Unit, charge: Charge, request: RefundRequest, now: datetime
 ) -> Decision | None:
     waived = waived_rules(unit, request.id, now)
-    if charge.account is not None:
-        stop = check_account(charge.account, standing_of(unit, charge.account), waived)
+    for account in accounts_of(unit, request):
+        stop = check_account(account, standing_of(unit, account), waived)
         if stop is not None:
             return stop
     foreign = refund_seen_since(unit, charge.id, request.created)

@@ -8,8 +8,12 @@ from typing import Final
 
 from handlers.signals import announce_work
 from refunds.ids import AccountId, ChargeId, LaneId, lane_of
-from store.affected import lane_has_work, lanes_short_of_platform
-from store.charges import load_charge
+from store.affected import (
+    accounts_behind,
+    lane_has_work,
+    lanes_drawing_on,
+    lanes_short_of_platform,
+)
 from store.database import Unit
 from store.lanes import mark_due
 
@@ -26,6 +30,9 @@ def money_came_in(unit: Unit, *accounts: AccountId | None, now: datetime, cause:
     for gets no lane.
     """
     lanes = {lane for lane in map(lane_of, accounts) if lane_has_work(unit, lane)}
+    for account in accounts:
+        if account is not None:
+            lanes |= set(lanes_drawing_on(unit, account, MAX_LANES))
     if None in accounts:
         lanes |= _short_lanes(unit)
     # One order for everybody, or two units that mark several lanes wait for each other.
@@ -43,10 +50,7 @@ def promise_ended(unit: Unit, charge: ChargeId, *, now: datetime, cause: str) ->
     between counted it twice, and nothing else would tell those it then left on hold. For outcomes
     that come from elsewhere than the run that prepared them; that run knows what it took.
     """
-    row = load_charge(unit, charge)
-    if row is not None:
-        account = AccountId(row.account) if row.account else None
-        money_came_in(unit, account, None, now=now, cause=cause)
+    money_came_in(unit, *accounts_behind(unit, charge), None, now=now, cause=cause)
 
 
 def _short_lanes(unit: Unit) -> set[LaneId]:

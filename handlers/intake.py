@@ -26,13 +26,14 @@ from refunds.lifecycle import Bucket, Status
 from refunds.policy import PayoutGuard
 from refunds.retry import LANE_BACKOFF, RetryAt
 from refunds.steps import Trouble
-from refunds.wish import Wish, check_wish
+from refunds.wish import TransferWish, Wish, check_wish
 from store.charges import claimed_minor, open_requests, save_charge, with_known_refunds
 from store.database import Unit
 from store.guard_marks import money_moved
 from store.installation import pinned_platform
 from store.lanes import mark_due
 from store.ledger import Because, move
+from store.legs import save_legs
 from store.observations import add_snapshot
 from store.requests import (
     add_request,
@@ -78,6 +79,7 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
         fill(row, assessment)
         if not add_request(unit, row):
             return _replay(unit, wish, idempotency_key)
+        keep_legs(unit, request, assessment)
         _refuse_second(unit, row, wish)
         assessment = under_lock(unit, assessment, row.mode)
         record_first(unit, get_request(unit, request), assessment, services.clock())
@@ -157,12 +159,26 @@ def fill(row: RefundRequest, assessment: Assessment) -> None:
     charge = assessment.charge
     row.livemode = charge.livemode
     row.charge_id = charge.charge
-    row.lane = lane_of(charge.account)
-    row.account = charge.account
+    row.lane = lane_of(assessment.account)
+    row.account = assessment.account
     row.amount_minor = assessment.amount.amount_minor
     row.currency = assessment.amount.currency
     row.deadline = row.created + assessment.policy.hold_for
     row.decide_after = None
+
+
+def keep_legs(unit: Unit, request: RequestId, assessment: Assessment) -> None:
+    """Store which transfers of a split payment a request takes back, and how much of each."""
+    if assessment.split is None:
+        return
+    legs = [
+        (
+            TransferWish(transfer=share.transfer.transfer, amount_minor=share.asked_minor),
+            share.transfer.account,
+        )
+        for share in assessment.split.shares
+    ]
+    save_legs(unit, request, legs)
 
 
 def _refuse_second(unit: Unit, row: RefundRequest, wish: Wish) -> None:
@@ -235,5 +251,6 @@ def _record_undecided(services: Services, wish: Wish, idempotency_key: str, acto
         row.decide_after = again.at
         if not add_request(unit, row):
             return _replay(unit, wish, idempotency_key)
+        save_legs(unit, request, [(each, None) for each in wish.transfers])
     _log.warning("request.undecided", request=request, payment=wish.payment)
     return Taken(request=request, replayed=False, decided=False)

@@ -12,7 +12,9 @@ from typing import Final
 
 import structlog
 
+from handlers.give_back import prepare_giving_back
 from handlers.services import Services
+from handlers.signals import announce_work
 from refunds.decision import Outcome, Rule
 from refunds.errors import InvalidWishError, WrongStateError
 from refunds.facts import RefundStatus
@@ -201,6 +203,7 @@ def _cancel(
         tell_of_bucket(unit, row, Bucket.CANCELED, at=order.at, why=why)
         return
     _move_all(unit, row, amounts, Bucket.CANCELED, "Canceled", order)
+    _let_go(unit, row, order)
 
 
 def _close(
@@ -210,6 +213,13 @@ def _close(
     order: _Order,
 ) -> None:
     _move_all(unit, row, amounts, Bucket.CLOSED, "Closed", order)
+    _let_go(unit, row, order)
+
+
+def _let_go(unit: Unit, row: RefundRequest, order: _Order) -> None:
+    """Give accounts back what was reversed for a refund that will not be made now."""
+    if prepare_giving_back(unit, row, order.at, order.at):
+        announce_work(unit)
 
 
 _Act = Callable[[Unit, RefundRequest, Mapping[Bucket, int], _Order], None]

@@ -10,8 +10,10 @@ import structlog
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
 from handlers.services import Services
+from handlers.split import read_whole
 from refunds.ids import LaneId
 from store.charges import changed_charges, save_charge
+from store.legs import transfers_of
 
 _log = structlog.get_logger(__name__)
 
@@ -28,9 +30,10 @@ def read_changed_payments(services: Services, lane: LaneId) -> None:
     """
     with services.database.reading() as unit:
         changed = changed_charges(unit, lane, AT_ONCE)
+        transfers = {charge.charge: transfers_of(unit, charge.charge) for charge in changed}
     for charge in changed:
         try:
-            facts = services.gateway.read_payment(charge.charge, charge.lives_in)
+            facts = read_whole(services, charge.charge, charge.lives_in, transfers[charge.charge])
         except UnavailableError as error:
             circuit.note_trouble(services, error.account, error.trouble)
             _log.warning("payment.unavailable", charge=charge.charge, trouble=error.trouble)

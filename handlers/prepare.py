@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from handlers.candidates import resplit
 from handlers.caps import cap_purses, caps_left
 from handlers.disputed import heed_missed_news
 from handlers.ground import Ground, ensure_run, inputs_of
@@ -18,7 +19,7 @@ from refunds.attempt import Intent, plan_steps
 from refunds.blocks import Claim, check_charge, check_drawn_on
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, Rule
-from refunds.facts import ChargeFacts
+from refunds.facts import ChargeFacts, ChargeType
 from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, lane_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.money import Currency, Money
@@ -37,9 +38,16 @@ from store.charges import claimed_minor, lock_charge, save_charge, with_known_re
 from store.database import Unit
 from store.lanes import renew_lane
 from store.ledger import Because, amounts_of, move, move_along
+from store.legs import add_attempt_legs
 from store.observations import standing_of
 from store.parts import under_way
-from store.requests import lock_request, record_evaluation, use_person_waiver, waived_rules
+from store.requests import (
+    Waiting,
+    lock_request,
+    record_evaluation,
+    use_person_waiver,
+    waived_rules,
+)
 from store.tables.attempts import ReleaseAttempt
 from store.tables.ledger import SHADOW_CAUSE
 from store.tables.requests import Mode, RefundRequest
@@ -73,7 +81,12 @@ class NotPrepared:
 
 
 def prepare(
-    services: Services, ground: Ground, candidate: Candidate, charge: ChargeFacts, pool: Pool
+    services: Services,
+    ground: Ground,
+    candidate: Candidate,
+    row: Waiting,
+    charge: ChargeFacts,
+    pool: Pool,
 ) -> Prepared | Pretended | NotPrepared:
     """Commit one attempt, or the verdict that speaks against it.
 
@@ -87,6 +100,7 @@ def prepare(
         save_charge(unit, charge)
         request = lock_request(unit, candidate.request)
         renew_lane(unit, ground.claim, now)
+        candidate = resplit(unit, candidate, row, ground.policy)
         lock_purses(unit, [*_purses(candidate), *cap_purses(candidate, ground.policy)])
         waiting = _waiting(unit, request, candidate, now)
         if waiting is None:
@@ -95,11 +109,11 @@ def prepare(
         stop = _what_stops(unit, request, charge, whole_minor, candidate, now)
         if stop is not None:
             _stop(unit, request, candidate, bucket, whole_minor, stop, now)
-            row = lock_charge(unit, charge.charge)
-            assert row is not None, "saved above"
+            locked = lock_charge(unit, charge.charge)
+            assert locked is not None, "saved above"
             # The charge was read a moment ago; its dispute may have ended since.
             read_at = charge.read_at
-            heed_missed_news(unit, row, request, since=read_at, now=now, cause="release")
+            heed_missed_news(unit, locked, request, since=read_at, now=now, cause="release")
             return NotPrepared(evaluation=None)
         if has_unsettled(unit, charge.charge):
             # Another attempt on this payment may use up its own pending money: count it once.
@@ -214,6 +228,8 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
         [(holder, amount) for holder, amount in reserve if amount.amount_minor > 0],
     )
     add_uncovered(unit, attempt, uncovered, by_rule=not candidate.by_person, now=now)
+    if charge.charge_type is ChargeType.SEPARATE:
+        add_attempt_legs(unit, attempt, candidate.legs)
     if candidate.by_person:
         use_person_waiver(unit, request.id, now)
     because = Because(

@@ -74,7 +74,7 @@ def _view(services: Services, wish: Wish, assessment: Assessment, now: datetime)
         payment_intent=charge.payment_intent,
         charge=charge.charge,
         charge_type=charge.charge_type,
-        account=charge.account,
+        account=assessment.account,
         amount=assessment.amount.amount_minor,
         currency=assessment.amount.currency,
         amounts={str(status): assessment.amount.amount_minor},

@@ -20,11 +20,13 @@ from handlers.payments import read_changed_payments
 from handlers.policies import policy_of
 from handlers.prepare import NotPrepared, Pretended, prepare
 from handlers.services import Services
+from handlers.split import read_whole
 from handlers.unheard import heed_unheard_refunds
 from refunds.blocks import check_drawn_on, stating_exposure, without_balance
 from refunds.candidate import Candidate, in_turn
 from refunds.decision import Evaluation, Outcome, Rule, decide, without_figures
 from refunds.errors import LeaseLostError
+from refunds.facts import ChargeFacts
 from refunds.ids import RequestId, account_of
 from refunds.retry import LANE_BACKOFF, UNREADABLE_BACKOFF, RetryAt
 from refunds.rules import judge
@@ -37,6 +39,7 @@ from store.lanes import (
     postpone_lane,
     renew_lane,
 )
+from store.legs import transfers_of
 from store.requests import Waiting, lock_request, next_wake, waiting_in
 
 _log = structlog.get_logger(__name__)
@@ -149,7 +152,7 @@ def _release(
     """Prepare, call, settle; return the verdict if it has to wait after all."""
     account = account_of(ground.claim.lane)
     try:
-        charge = services.gateway.read_payment(waiting.charge.id, lives_in(waiting.charge))
+        charge = _read(services, waiting)
         heed_unheard_refunds(services, charge)
     except NotFoundError as error:
         why = f"Stripe no longer knows {waiting.charge.id}: {error}"
@@ -158,7 +161,7 @@ def _release(
         _pass_by(services, ground.claim, candidate.request, error)
         return None
     fresh = refreshed(candidate, waiting, charge, ground.policy)
-    result = prepare(services, ground, fresh, charge, progress.pool)
+    result = prepare(services, ground, fresh, waiting, charge, progress.pool)
     if isinstance(result, NotPrepared):
         return result.evaluation
     progress.released.append(fresh)
@@ -174,6 +177,12 @@ def _release(
         progress.pool = progress.pool.close(draw.purse for draw in fresh.draws)
     _log.info("run.released", request=fresh.request, account=account, carried=carried)
     return None
+
+
+def _read(services: Services, waiting: Waiting) -> ChargeFacts:
+    with services.database.reading() as unit:
+        transfers = transfers_of(unit, waiting.charge.id)
+    return read_whole(services, waiting.charge.id, lives_in(waiting.charge), transfers)
 
 
 def _pass_by(services: Services, claim: LaneClaim, request: RequestId, error: ReadError) -> None:

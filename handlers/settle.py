@@ -12,12 +12,13 @@ from typing import Final
 import structlog
 
 from handlers.disputed import heed_missed_news
+from handlers.give_back import finish_giving_back
 from handlers.review import question_charge, record_decision
-from refunds.attempt import AttemptState, StepState
+from refunds.attempt import AttemptState, Purpose, StepState
 from refunds.decision import Outcome, Rule, decide
 from refunds.exposure import ExposureBucket
 from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, NOT_LIVE, RefundFacts, RefundStatus
-from refunds.ids import AttemptId, RefundId, RequestId
+from refunds.ids import PLATFORM_LANE, AccountId, AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
 from refunds.need import taken_minor
@@ -34,7 +35,8 @@ from store.attempts import (
 from store.caps import settle_uncovered
 from store.charges import load_charge, lock_charge
 from store.database import Unit
-from store.ledger import Because, exposed_of, move_along, move_exposure
+from store.ledger import Because, amounts_of, exposures_of, move_along, move_exposure
+from store.legs import attempt_legs
 from store.observations import (
     add_refund,
     lock_refund,
@@ -44,7 +46,7 @@ from store.observations import (
 )
 from store.outbox import tell
 from store.requests import lock_request
-from store.tables.attempts import ReleaseAttempt, ReservationEnd
+from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
 from store.tables.observations import Refund
 
 _log = structlog.get_logger(__name__)
@@ -95,40 +97,93 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
     if any(step.state is StepState.PLANNED for step in steps):
         return
     settle_attempt(unit, attempt, AttemptState.DONE, now)
-    if not attempt.uncovered or attempt.need_minor is None or attempt.need_currency is None:
+    if not attempt.uncovered:
         return
     close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
     if not buyer_is_paid(unit, attempt.id):
         settle_uncovered(unit, attempt.id, {}, now)
         return
-    reversed_minor = sum(
-        step.object_minor or 0
+    _state_exposure(unit, attempt, steps, now, cause)
+
+
+def step_is_done(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause: str) -> None:
+    """Take in that a reversal or a transfer of an attempt was made."""
+    steps = steps_of(unit, attempt.id)
+    if attempt.purpose is Purpose.COMPENSATION:
+        finish_giving_back(unit, attempt, now, cause)
+        return
+    refund = next(step for step in steps if step.kind is StepKind.REFUND)
+    before = [step for step in steps if step.ordinal < refund.ordinal]
+    if refund.state is StepState.PLANNED and before:
+        if all(step.state is StepState.DONE for step in before):
+            _reversed_all(unit, attempt, now, cause)
+        return
+    finish_if_complete(unit, attempt, now, cause)
+
+
+def _reversed_all(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause: str) -> None:
+    close_reservations(unit, attempt.id, ReservationEnd.SPENT, now, besides=PLATFORM_LANE)
+    because = Because(
+        at=now,
+        cause=cause,
+        why="The accounts' parts were taken back; the refund follows.",
+        attempt=AttemptId(attempt.id),
+    )
+    request = lock_request(unit, attempt.request_id)
+    amount_minor = attempt.amount_minor
+    move_along(unit, request, (Bucket.RELEASING, Bucket.REVERSED), amount_minor, because)
+
+
+def _state_exposure(
+    unit: Unit, attempt: ReleaseAttempt, steps: list[AttemptStep], now: datetime, cause: str
+) -> None:
+    request = lock_request(unit, attempt.request_id)
+    exposures = _exposures(unit, attempt, steps)
+    actual = {(account, owes.currency): owes.amount_minor for account, owes in exposures.items()}
+    settle_uncovered(unit, attempt.id, actual, now)
+    for account, exposed in exposures.items():
+        if exposed.amount_minor <= 0:
+            continue
+        move_exposure(
+            unit,
+            request,
+            ExposureBucket.PLATFORM,
+            ExposureBucket.EXPOSED,
+            exposed,
+            Because(
+                at=now,
+                cause=cause,
+                why=f"Released uncovered: {account} still owes {exposed}.",
+                attempt=AttemptId(attempt.id),
+            ),
+            account=account,
+        )
+
+
+def _exposures(
+    unit: Unit, attempt: ReleaseAttempt, steps: list[AttemptStep]
+) -> dict[AccountId, Money]:
+    """Return what each account owes after an uncovered attempt: need less what was taken there."""
+    taken = {
+        step.target: step.object_minor or 0
         for step in steps
         if step.kind is StepKind.REVERSAL and step.state is StepState.DONE
-    )
+    }
+    exposures: dict[AccountId, Money] = {}
+    for leg, transfer in attempt_legs(unit, attempt.id):
+        # The reversal is in the transfer's currency, the need in the account's.
+        took_minor = taken_minor(transfer, taken.get(leg.transfer_id, 0))
+        owes = Money(leg.need_minor - took_minor, Currency(leg.need_currency))
+        known = exposures.get(transfer.account)
+        exposures[transfer.account] = owes if known is None else known + owes
+    if exposures or attempt.need_minor is None or attempt.need_currency is None:
+        return exposures
     charge = load_charge(unit, attempt.charge_id)
     assert charge is not None, "an attempt has its charge"
     assert charge.transfer is not None, "only what a transfer carried on is released uncovered"
-    # The reversal is in the transfer's currency, the need in the account's.
-    took_minor = taken_minor(charge.transfer, reversed_minor)
-    exposed = Money(attempt.need_minor - took_minor, Currency(attempt.need_currency))
-    purse = (charge.transfer.account, exposed.currency)
-    settle_uncovered(unit, attempt.id, {purse: exposed.amount_minor}, now)
-    if exposed.amount_minor <= 0:
-        return
-    move_exposure(
-        unit,
-        lock_request(unit, attempt.request_id),
-        ExposureBucket.PLATFORM,
-        ExposureBucket.EXPOSED,
-        exposed,
-        Because(
-            at=now,
-            cause=cause,
-            why=f"Released uncovered: the account still owes {exposed}.",
-            attempt=AttemptId(attempt.id),
-        ),
-    )
+    took_minor = taken_minor(charge.transfer, taken.get(charge.transfer.transfer, 0))
+    owes = Money(attempt.need_minor - took_minor, Currency(attempt.need_currency))
+    return {charge.transfer.account: owes}
 
 
 def buyer_is_paid(unit: Unit, attempt: AttemptId | str) -> bool:
@@ -163,9 +218,8 @@ def _settle_ours(
         request=RequestId(attempt.request_id),
         attempt=AttemptId(attempt.id),
     )
-    first = steps_of(unit, attempt.id)[0]
-    assert first.kind is StepKind.REFUND, "an attempt begins with its refund"
-    settle_step(unit, first, StepState.DONE, now, object_id=facts.refund)
+    refund = next(step for step in steps_of(unit, attempt.id) if step.kind is StepKind.REFUND)
+    settle_step(unit, refund, StepState.DONE, now, object_id=facts.refund)
     observe_status(unit, facts.refund, facts.status, now, cause)
     _move(unit, row, None, facts, now, cause)
     _close_if_debited(unit, attempt, facts, now)
@@ -201,12 +255,13 @@ def _move(
     now: datetime,
     cause: str,
 ) -> None:
-    place = place_of(applied)
     path = route(applied, facts.status)
     if not path:
         return
-    assert place is not None, "money that was passed on is not moved again"
     assert row.request_id is not None, "only refunds of ours move a request's money"
+    before = amounts_of(unit, RequestId(row.request_id))
+    place = place_of(applied, reversed_first=bool(before.get(Bucket.REVERSED)))
+    assert place is not None, "money that was passed on is not moved again"
     request = lock_request(unit, row.request_id)
     because = Because(
         at=now,
@@ -289,7 +344,7 @@ def _close_if_debited(
     if attempt.uncovered:
         return
     queued = facts.status is RefundStatus.PENDING and facts.pending_reason == "insufficient_funds"
-    asked_reversal = bool(steps_of(unit, attempt.id)[0].params.get("reverse_transfer"))
+    asked_reversal = any(step.params.get("reverse_transfer") for step in steps_of(unit, attempt.id))
     over = facts.status in (*NOT_LIVE, RefundStatus.SUCCEEDED)
     if over or (not queued and (facts.reversal is not None or not asked_reversal)):
         close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
@@ -299,17 +354,18 @@ def _undo_exposure(
     unit: Unit, attempt: ReleaseAttempt, facts: RefundFacts, now: datetime, cause: str
 ) -> None:
     """The buyer was not paid after all: the platform no longer stands in for this attempt."""
-    exposed = exposed_of(unit, AttemptId(attempt.id))
-    if exposed is None or exposed.amount_minor <= 0:
-        return
-    move_exposure(
-        unit,
-        lock_request(unit, attempt.request_id),
-        ExposureBucket.EXPOSED,
-        ExposureBucket.PLATFORM,
-        exposed,
-        Because(at=now, cause=cause, why=_sentence(facts), attempt=AttemptId(attempt.id)),
-    )
+    for account, exposed in exposures_of(unit, AttemptId(attempt.id)).items():
+        if exposed.amount_minor <= 0:
+            continue
+        move_exposure(
+            unit,
+            lock_request(unit, attempt.request_id),
+            ExposureBucket.EXPOSED,
+            ExposureBucket.PLATFORM,
+            exposed,
+            Because(at=now, cause=cause, why=_sentence(facts), attempt=AttemptId(attempt.id)),
+            account=account,
+        )
 
 
 _SAID: Final[Mapping[RefundStatus, str]] = {

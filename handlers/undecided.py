@@ -12,14 +12,14 @@ import structlog
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
 from handlers.assess import Assessment, assess, assess_unread
-from handlers.intake import fill, record_first, under_lock
+from handlers.intake import fill, keep_legs, record_first, under_lock
 from handlers.review import record_decision
 from handlers.services import Services
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.errors import (
     InvalidWishError,
     PaymentNotFoundError,
-    UnsupportedChargeError,
+    TransfersUnclearError,
     WishError,
 )
 from refunds.ids import AccountId, RequestId
@@ -28,6 +28,7 @@ from refunds.retry import LANE_BACKOFF, RetryAt
 from refunds.wish import Wish
 from store.charges import open_requests, save_charge
 from store.database import Unit
+from store.legs import asked_of
 from store.outbox import tell_of_bucket
 from store.requests import claim_undecided, get_request, lock_request
 from store.tables.requests import RefundRequest
@@ -47,12 +48,14 @@ def decide_due_request(services: Services) -> bool:
     with services.database.unit_of_work() as unit:
         claimed = claim_undecided(unit, now, now + _DECIDE_LEASE, services.mode)
         row = None if claimed is None else get_request(unit, claimed[0])
+        transfers = () if row is None else asked_of(unit, row.id)
     if claimed is None or row is None:
         return False
     wish = Wish(
         payment=row.payment,
         amount_minor=row.asked_minor,
         account=AccountId(row.account) if row.account else None,
+        transfers=transfers,
         refund_application_fee=row.refund_application_fee,
         additional=row.additional,
     )
@@ -79,10 +82,10 @@ def _assess_at_last(services: Services, wish: Wish, created: datetime) -> Assess
     try:
         return assess(services, wish, created)
     except UnavailableError as error:
-        if not error.denied_in_account:
+        if error.account is None or not error.denied_in_account:
             raise
         circuit.note_trouble(services, error.account, error.trouble)
-        return assess_unread(services, wish, created)
+        return assess_unread(services, wish, created, error.account)
 
 
 def _decide(services: Services, request: RequestId, wish: Wish, assessment: Assessment) -> None:
@@ -94,6 +97,7 @@ def _decide(services: Services, request: RequestId, wish: Wish, assessment: Asse
         fill(row, assessment)
         unit.add(row)
         unit.flush()
+        keep_legs(unit, request, assessment)
         rivals = open_requests(unit, assessment.charge.charge, row.mode)
         others = [other for other in rivals if other.id != row.id]
         if others and not wish.additional:
@@ -144,8 +148,8 @@ def _refusal(error: WishError) -> Decision:
     match error:
         case PaymentNotFoundError():
             return decide(Outcome.REJECT, Rule.UNKNOWN_PAYMENT, f"{error}.")
-        case UnsupportedChargeError():
-            return decide(Outcome.REJECT, Rule.UNSUPPORTED, f"{error}.")
+        case TransfersUnclearError():
+            return decide(Outcome.REJECT, Rule.TRANSFERS_UNCLEAR, f"{error}.")
         case InvalidWishError(param="amount"):
             return decide(Outcome.REJECT, Rule.OVER_REMAINING, f"{error}.")
         case _:

@@ -4,16 +4,21 @@ It may not take a new key or conclude from silence: the same key while Stripe kn
 of the payment's refunds once it can't.
 """
 
+from datetime import datetime
+from typing import assert_never
+
 import structlog
 
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
-from handlers.carry_out import carry_out, postpone_unexplained, put_back
+from handlers.carry_out import carry_out, postpone_unexplained
 from handlers.disputed import heed_missed_news
 from handlers.due import promise_ended
+from handlers.give_back import note_given_back, prepare_giving_back
+from handlers.refused import anything_reversed, put_back, undo_reversals
 from handlers.review import record_decision
 from handlers.services import Services
-from handlers.settle import apply_refund, finish_if_complete
+from handlers.settle import apply_refund, finish_if_complete, step_is_done
 from refunds.attempt import (
     KEY_FORGOTTEN_AFTER,
     AttemptState,
@@ -21,18 +26,22 @@ from refunds.attempt import (
     StepState,
     how_to_recover,
 )
+from refunds.blocks import CLOCKS_DIFFER
 from refunds.decision import Outcome, Rule, decide
 from refunds.errors import LeaseLostError
 from refunds.facts import METADATA_ATTEMPT
 from refunds.ids import AccountId, AttemptId, ChargeId, LaneId, TransferId
+from refunds.money import Currency, Money
 from refunds.retry import UNSETTLED_BACKOFF, RetryAt
 from refunds.steps import StepKind, Trouble
 from store.attempts import (
     call_of,
     claim_unsettled,
+    close_reservations,
     get_attempt,
     lock_attempt,
     postpone_attempt,
+    settle_attempt,
     settle_step,
     steps_of,
 )
@@ -41,7 +50,7 @@ from store.database import Unit
 from store.lanes import mark_due
 from store.ledger import Because
 from store.requests import lock_request
-from store.tables.attempts import ReleaseAttempt
+from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
 from store.tables.requests import Mode
 
 _log = structlog.get_logger(__name__)
@@ -108,10 +117,16 @@ def _look(services: Services, row: ReleaseAttempt) -> None:
     with services.database.reading() as unit:
         planned = [s for s in steps_of(unit, row.id) if s.state is StepState.PLANNED]
     for step in planned:
-        if step.kind is StepKind.REVERSAL:
-            assert step.target is not None, "a reversal names its transfer"
-            _look_for_reversal(services, row, step.ordinal, TransferId(step.target))
-        elif not _look_for_refund(services, row):
+        match step.kind:
+            case StepKind.REFUND:
+                go_on = _look_for_refund(services, row)
+            case StepKind.REVERSAL:
+                go_on = _look_for_reversal(services, row, step)
+            case StepKind.TRANSFER:
+                go_on = _look_for_transfer(services, row, step)
+            case _:
+                assert_never(step.kind)
+        if not go_on:
             return
 
 
@@ -138,7 +153,8 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
                 return False
         why = "Stripe's list of the payment's refunds shows that it was never carried out."
         because = Because(at=now, cause="reconcile", why=why, attempt=AttemptId(row.id))
-        settle_step(unit, steps_of(unit, row.id)[0], StepState.NEVER_EXECUTED, now)
+        refund = next(s for s in steps_of(unit, row.id) if s.kind is StepKind.REFUND)
+        settle_step(unit, refund, StepState.NEVER_EXECUTED, now)
         put_back(unit, attempt, AttemptState.NEVER_EXECUTED, because)
         request = lock_request(unit, row.request_id)
         decision = decide(Outcome.HOLD, Rule.NEVER_EXECUTED, why)
@@ -152,30 +168,73 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
     return False
 
 
-def _look_for_reversal(
-    services: Services, row: ReleaseAttempt, ordinal: int, transfer: TransferId
-) -> None:
-    reversals = services.gateway.list_reversals(transfer)
-    now = services.clock()
+def _look_for_reversal(services: Services, row: ReleaseAttempt, step: AttemptStep) -> bool:
+    """Settle a reversal by its transfer's list; return whether to look for what follows it."""
+    assert step.target is not None, "a reversal names its transfer"
+    reversals = services.gateway.list_reversals(TransferId(step.target))
     found = next((r for r in reversals if r.metadata.get(METADATA_ATTEMPT) == row.id), None)
+    made = None if found is None else (found.reversal, found.amount.amount_minor)
+    return _settle_by_list(services, row, step.ordinal, made)
+
+
+def _look_for_transfer(services: Services, row: ReleaseAttempt, step: AttemptStep) -> bool:
+    """Settle a transfer by what was sent to the account since; return whether it was made."""
+    destination = AccountId(str(step.params["destination"]))
+    sent = services.gateway.list_sent(destination, since=row.prepared_at - CLOCKS_DIFFER)
+    amount = Money(int(step.params["amount"]), Currency(str(step.params["currency"])))
+    # One attempt may owe an account twice: as many as were sent are its own, amount by amount.
+    with services.database.reading() as unit:
+        taken = {each.object_id for each in steps_of(unit, row.id)}
+    ours = (each for each in sent if each.metadata.get(METADATA_ATTEMPT) == row.id)
+    found = next((e for e in ours if e.transfer not in taken and e.amount == amount), None)
+    made = None if found is None else (found.transfer, found.amount.amount_minor)
+    return _settle_by_list(services, row, step.ordinal, made)
+
+
+def _settle_by_list(
+    services: Services, row: ReleaseAttempt, ordinal: int, made: tuple[str, int] | None
+) -> bool:
+    now = services.clock()
     with services.database.unit_of_work() as unit:
-        lock_charge(unit, row.charge_id)
+        charge = lock_charge(unit, row.charge_id)
         attempt = lock_attempt(unit, row.id)
         step = steps_of(unit, row.id)[ordinal - 1]
-        if attempt is None or step.state is not StepState.PLANNED:
-            return
-        if found is None:
+        if charge is None or attempt is None or step.state is not StepState.PLANNED:
+            return False
+        if made is None:
             settle_step(unit, step, StepState.NEVER_EXECUTED, now)
-        else:
-            settle_step(
-                unit,
-                step,
-                StepState.DONE,
-                now,
-                object_id=found.reversal,
-                object_minor=found.amount.amount_minor,
-            )
+            return _never_made(unit, attempt, step, now)
+        settle_step(unit, step, StepState.DONE, now, object_id=made[0], object_minor=made[1])
+        if step.kind is StepKind.TRANSFER:
+            note_given_back(unit, attempt, step)
+        step_is_done(unit, attempt, now, "reconcile")
+    return True
+
+
+def _never_made(unit: Unit, attempt: ReleaseAttempt, step: AttemptStep, now: datetime) -> bool:
+    """Take in that a reversal or a transfer was never made; return whether to look any further."""
+    if step.kind is StepKind.TRANSFER:
+        settle_attempt(unit, attempt, AttemptState.NEVER_EXECUTED, now)
+        close_reservations(unit, attempt.id, ReservationEnd.FREED, now)
+        # Under a new key, with what was given back meanwhile left out.
+        prepare_giving_back(unit, lock_request(unit, attempt.request_id), now, now)
+        return False
+    refund = next(s for s in steps_of(unit, attempt.id) if s.kind is StepKind.REFUND)
+    if refund.state is not StepState.PLANNED:
         finish_if_complete(unit, attempt, now, "reconcile")
+        return True
+    why = "Stripe's list of the transfer's reversals shows that one was never carried out."
+    decision = decide(Outcome.HOLD, Rule.NEVER_EXECUTED, why)
+    if anything_reversed(unit, attempt):
+        state = AttemptState.NEVER_EXECUTED
+        undo_reversals(unit, attempt, state, decision, now, "reconcile")
+        return False
+    because = Because(at=now, cause="reconcile", why=why, attempt=AttemptId(attempt.id))
+    put_back(unit, attempt, AttemptState.NEVER_EXECUTED, because)
+    request = lock_request(unit, attempt.request_id)
+    record_decision(unit, request, decision, now=now, cause="reconcile")
+    mark_due(unit, LaneId(attempt.lane), now, "reconcile")
+    return False
 
 
 def _try_later(services: Services, row: ReleaseAttempt, trouble: Trouble) -> None:

@@ -3,17 +3,25 @@
 This module plans calls; it may not make them or choose whether the release happens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts
-from refunds.ids import AttemptId, IdempotencyKey, RequestId
+from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts, ChargeType
+from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId, TransferId
 from refunds.money import Money
 from refunds.need import Leg, spendable_in_transfer_minor
 from refunds.steps import ParamValue, StepKind, StripeCall
+
+
+class Purpose(StrEnum):
+    """What an attempt is for."""
+
+    RELEASE = "release"
+    COMPENSATION = "compensation"
+    """It gives back what was reversed for a refund that came to nothing."""
 
 
 class AttemptState(StrEnum):
@@ -53,17 +61,33 @@ class Intent:
 def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
     """Return the calls of one attempt, in order.
 
-    Covered: one refund that reverses its transfer. Uncovered: the refund alone, then a reversal of
-    what the account can spare. Nothing left to reverse: the refund alone, because Stripe refuses to
-    reverse a transfer that is fully reversed. Direct: one refund, in the account the charge lives
-    in. Source: Stripe docs, "Create a refund", "Create a transfer reversal".
+    Covered: one refund that reverses its transfer; of a payment that was split, the reversals one
+    by one and then the refund. Uncovered: the refund alone, then a reversal of what each account
+    can spare. Nothing left to reverse: the refund alone, because Stripe refuses to reverse a
+    transfer that is fully reversed. Direct: one refund, in the account the charge lives in.
+    Source: Stripe docs, "Create a refund", "Create a transfer reversal".
     """
-    reverses = any(leg.reversal_minor > 0 for leg in intent.legs) and not intent.uncovered
+    calls: list[StripeCall] = []
+    split = charge.charge_type is ChargeType.SEPARATE
+    if split and not intent.uncovered:
+        calls += _reversals(intent, [leg.reversal_minor for leg in intent.legs], first=1)
+    calls.append(_refund(charge, intent, ordinal=len(calls) + 1))
+    if intent.uncovered:
+        calls += _reversals(intent, _spare_reversals_minor(intent), first=2)
+    return tuple(calls)
+
+
+def _refund(charge: ChargeFacts, intent: Intent, ordinal: int) -> StripeCall:
     params: dict[str, ParamValue] = {
         "charge": charge.charge,
         "amount": intent.amount.amount_minor,
         "metadata": _metadata(intent),
     }
+    reverses = (
+        charge.transfer is not None
+        and not intent.uncovered
+        and any(leg.reversal_minor > 0 for leg in intent.legs)
+    )
     if reverses:
         params["reverse_transfer"] = True
     fee_may_go_back = reverses or charge.lives_in is not None
@@ -71,29 +95,71 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
         params["refund_application_fee"] = True
     if intent.reason is not None:
         params["reason"] = intent.reason
-    refund = StripeCall(
+    return StripeCall(
         kind=StepKind.REFUND,
         params=params,
         target=None,
         account=charge.lives_in,
-        idempotency_key=_key(intent.attempt, 1),
+        idempotency_key=_key(intent.attempt, ordinal),
     )
-    if charge.transfer is None or not intent.uncovered:
-        return (refund,)
-    (leg,) = intent.legs
-    spare_minor = min(
-        spendable_in_transfer_minor(charge.transfer, intent.spare_minor[0]), leg.reversal_minor
+
+
+def _reversals(intent: Intent, amounts_minor: Sequence[int], first: int) -> list[StripeCall]:
+    wanted = [
+        (leg.transfer.transfer, minor)
+        for leg, minor in zip(intent.legs, amounts_minor, strict=True)
+        if leg.transfer is not None and minor > 0
+    ]
+    return [
+        StripeCall(
+            kind=StepKind.REVERSAL,
+            params={"amount": minor, "metadata": _metadata(intent)},
+            target=transfer,
+            account=None,
+            idempotency_key=_key(intent.attempt, ordinal),
+        )
+        for ordinal, (transfer, minor) in enumerate(wanted, start=first)
+    ]
+
+
+def _spare_reversals_minor(intent: Intent) -> list[int]:
+    return [
+        0
+        if leg.transfer is None
+        else min(spendable_in_transfer_minor(leg.transfer, minor), leg.reversal_minor)
+        for leg, minor in zip(intent.legs, intent.spare_minor, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivingBack:
+    """What one connected account gets back of what was reversed."""
+
+    transfer: TransferId
+    """The transfer it was reversed from."""
+    account: AccountId
+    amount: Money
+
+
+def plan_giving_back(
+    request: RequestId, attempt: AttemptId, owed: Sequence[GivingBack]
+) -> tuple[StripeCall, ...]:
+    """Return the calls that give reversed money back. Source: Stripe docs, "Create a transfer"."""
+    return tuple(
+        StripeCall(
+            kind=StepKind.TRANSFER,
+            params={
+                "amount": each.amount.amount_minor,
+                "currency": each.amount.currency,
+                "destination": each.account,
+                "metadata": {METADATA_REQUEST: request, METADATA_ATTEMPT: attempt},
+            },
+            target=each.transfer,
+            account=None,
+            idempotency_key=_key(attempt, ordinal),
+        )
+        for ordinal, each in enumerate(owed, start=1)
     )
-    if spare_minor <= 0:
-        return (refund,)
-    reversal = StripeCall(
-        kind=StepKind.REVERSAL,
-        params={"amount": spare_minor, "metadata": _metadata(intent)},
-        target=leg.transfer,
-        account=None,
-        idempotency_key=_key(intent.attempt, 2),
-    )
-    return (refund, reversal)
 
 
 SAME_KEY_FOR: Final = timedelta(hours=20)

@@ -11,7 +11,7 @@ from typing import Self
 from refunds.decision import Rule
 from refunds.ids import RequestId
 from refunds.money import Money
-from refunds.need import Draw, Leg, Need, PurseKey, draws_of
+from refunds.need import Draw, Leg, Need, PurseKey, Split, draws_of
 from refunds.policy import Order, Policy
 
 
@@ -29,6 +29,8 @@ class Candidate:
     deadline: datetime
     part_of: Money | None = None
     """The whole of what waits, where only a part is to go now."""
+    split: Split | None = None
+    """How a payment that was split is taken back."""
     window_closes: datetime | None = None
     """Until when its payment method can be refunded, where the policy says so."""
     skipped_runs: int = 0

@@ -50,8 +50,10 @@ class Rule(StrEnum):
     REFUND_FAILED = "refund_failed"
     REQUIRES_ACTION = "requires_action"
     NEVER_EXECUTED = "never_executed"
+    COMPENSATED = "compensated"
+    NOT_GIVEN_BACK = "not_given_back"
+    TRANSFERS_UNCLEAR = "transfers_unclear"
     REQUEST_OPEN = "request_open"
-    UNSUPPORTED = "unsupported"
     UNKNOWN_PAYMENT = "unknown_payment"
     WRONG_LIVEMODE = "wrong_livemode"
 
@@ -151,7 +153,17 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     (Rule.REQUEST_OPEN, Outcome.REJECT): (
         "Wait for the open request, or ask again with additional=true if the buyer is owed both.",
     ),
-    (Rule.UNSUPPORTED, Outcome.REJECT): ("Refund this payment in the Stripe Dashboard.",),
+    (Rule.TRANSFERS_UNCLEAR, Outcome.REJECT): (
+        "Ask again, naming the transfers to take back, each with its amount.",
+    ),
+    (Rule.COMPENSATED, Outcome.REVIEW): (
+        "The accounts have their money back, and the buyer is still owed.",
+        "Approve it to try again, or pay them another way and close it.",
+    ),
+    (Rule.NOT_GIVEN_BACK, Outcome.REVIEW): (
+        "Read Stripe's reason. Approve it to refund the buyer with what was reversed.",
+        "Or close it: the accounts are given it back then.",
+    ),
     (Rule.WRONG_LIVEMODE, Outcome.REJECT): (
         "Send it to the installation of that mode: test and live have a database and a key each.",
     ),

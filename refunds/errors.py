@@ -10,7 +10,7 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
     │   ├── PaymentNotFoundError  … Stripe knows no such payment
     │   ├── KeyReusedError        … the idempotency key came with another body before
     │   ├── RequestOpenError      … the charge has an open request already
-    │   └── UnsupportedChargeError … this kind of payment can't be refunded through Sluice yet
+    │   └── TransfersUnclearError … the payment was split, and the caller doesn't say over which
     ├── AccountNotFoundError      nothing was ever recorded of this account
     ├── UnknownTierError          the policy has no such risk tier
     ├── RequestNotFoundError      no refund request has this id
@@ -90,10 +90,10 @@ class RequestOpenError(WishError):
         self.open_request = open_request
 
 
-class UnsupportedChargeError(WishError):
-    """This kind of payment can't be refunded through Sluice yet."""
+class TransfersUnclearError(WishError):
+    """The payment was split over several transfers, and the wish names none."""
 
-    code = "charge_type_unsupported"
+    code = "transfers_ambiguous"
 
 
 class AccountNotFoundError(SluiceError):

@@ -120,6 +120,21 @@ class TransferFacts:
     settlement: SettlementFacts | None
     """`None` where it could not be read: the transfer's own currency stands in."""
 
+    @property
+    def left_minor(self) -> int:
+        """What can still be reversed of it."""
+        return max(0, self.amount.amount_minor - self.reversed_minor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFacts:
+    """A transfer of ours that gave money back to a connected account."""
+
+    transfer: TransferId
+    account: AccountId
+    amount: Money
+    metadata: Mapping[str, str]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFacts:
@@ -176,6 +191,8 @@ class ChargeFacts:
     """The connected account a direct charge was made in; `None`: the platform itself."""
     settlement: SettlementFacts | None = None
     """A direct charge's own balance transaction, in the account it lives in."""
+    transfers: tuple[TransferFacts, ...] = ()
+    """What carried on the parts of a payment that was split, without their settlements."""
 
     @property
     def remaining_minor(self) -> int:

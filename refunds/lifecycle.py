@@ -100,8 +100,11 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     _row(Bucket.SUCCEEDED, Bucket.FAILED, "a late failure: Stripe allows it up to 30 days on"),
     _row(Bucket.FAILED, Bucket.REVIEW, "the buyer is still owed"),
     _row(Bucket.STRIPE_CANCELED, Bucket.REVIEW, "the buyer is still owed"),
-    _row(Bucket.REVERSED, Bucket.SUCCEEDED, "the refund followed the reversals"),
-    _row(Bucket.REVERSED, Bucket.COMPENSATED, "the reversals were given back"),
+    _row(Bucket.REVERSED, Bucket.SUBMITTED, "Stripe accepted the refund that followed"),
+    _row(Bucket.REVERSED, Bucket.HELD, "the refund was proved never executed"),
+    _row(Bucket.REVERSED, Bucket.COMPENSATED, "the accounts were given back what was reversed"),
+    _row(Bucket.REVERSED, Bucket.REVIEW, "Stripe refused to give it back"),
+    _row(Bucket.COMPENSATED, Bucket.REVIEW, "the buyer is still owed"),
 )
 
 LEGAL: Final = frozenset((row.source, row.target) for row in TRANSITIONS)

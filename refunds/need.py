@@ -4,12 +4,12 @@ This module is arithmetic over facts; it may not look at balances or decide whet
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from refunds.facts import ChargeFacts, SettlementFacts, TransferFacts
-from refunds.ids import AccountId, TransferId
+from refunds.ids import AccountId
 from refunds.money import Currency, Money, percent_ceil, share_ceil
 
 PurseKey: TypeAlias = tuple[AccountId, Currency]
@@ -42,11 +42,10 @@ def reversal_minor(charge: ChargeFacts, transfer: TransferFacts, refund_minor: i
     Proportional to the charge, rounded up; the refund that completes the charge reverses whatever
     is left. Never more than is left. Source: Stripe docs, "Refund destination charges".
     """
-    left_minor = max(0, transfer.amount.amount_minor - transfer.reversed_minor)
     if refund_minor >= charge.remaining_minor:
-        return left_minor
+        return transfer.left_minor
     share_minor = share_ceil(refund_minor, charge.amount.amount_minor, transfer.amount.amount_minor)
-    return min(left_minor, share_minor)
+    return min(transfer.left_minor, share_minor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +53,15 @@ class Leg:
     """What a refund asks of one connected account, through one transfer."""
 
     account: AccountId
-    transfer: TransferId | None
+    transfer: TransferFacts | None
     """`None` where the payment itself lives in the account."""
     need: Need
     own_pending_minor: int
     """The payment's own pending money there that may count, need's currency."""
     reversal_minor: int
     """What is to be reversed, in the transfer's currency."""
+    at_hand_minor: int = 0
+    """What this request has reversed before for a refund that came to nothing, and uses now."""
 
     @property
     def purse(self) -> PurseKey:
@@ -128,6 +129,61 @@ class Weighing:
     """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a request takes back through one transfer of a payment that was split.
+
+    Amounts in the transfer's currency.
+    """
+
+    transfer: TransferFacts
+    asked_minor: int
+    """For all of the request."""
+    used_minor: int = 0
+    """Of it, what refunds of this request that count were made from."""
+    at_hand_minor: int = 0
+    """Reversed by this request already, for a refund that came to nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How a request takes back what a payment was split into."""
+
+    shares: tuple[Share, ...]
+    request_minor: int
+    """The whole request, in the charge's currency."""
+    unsent_minor: int
+    """What of it no refund that counts was made for."""
+
+    def reread(self, transfers: Iterable[TransferFacts]) -> Self:
+        """Return the same by transfers that were read just now."""
+        fresh = {each.transfer: each for each in transfers}
+        shares = (
+            replace(share, transfer=fresh.get(share.transfer.transfer, share.transfer))
+            for share in self.shares
+        )
+        return replace(self, shares=tuple(shares))
+
+
+def plan_split_legs(split: Split, refund_minor: int, weighing: Weighing) -> tuple[Leg, ...]:
+    """Return what refunding this much of a split payment's request asks of each account.
+
+    Each share in proportion, rounded up; the part that completes the request takes the rest.
+    """
+    return tuple(_share_leg(split, share, refund_minor, weighing) for share in split.shares)
+
+
+def _share_leg(split: Split, share: Share, refund_minor: int, weighing: Weighing) -> Leg:
+    part_minor = max(0, share.asked_minor - share.used_minor)
+    if refund_minor < split.unsent_minor:
+        in_proportion = share_ceil(refund_minor, split.request_minor, share.asked_minor)
+        part_minor = min(part_minor, in_proportion)
+    at_hand_minor = min(share.at_hand_minor, part_minor)
+    taken_minor = min(part_minor - at_hand_minor, share.transfer.left_minor)
+    leg = _reversal_leg(share.transfer, taken_minor, weighing)
+    return replace(leg, at_hand_minor=at_hand_minor)
+
+
 def plan_legs(charge: ChargeFacts, refund_minor: int, weighing: Weighing) -> tuple[Leg, ...]:
     """Return what the refund asks of connected accounts; nothing for the platform's own payments.
 
@@ -161,7 +217,7 @@ def _direct_leg(
 def _reversal_leg(transfer: TransferFacts, in_transfer_minor: int, weighing: Weighing) -> Leg:
     return Leg(
         account=transfer.account,
-        transfer=transfer.transfer,
+        transfer=transfer,
         need=_settled_need(in_transfer_minor, transfer.amount, transfer.settlement, weighing),
         own_pending_minor=_own_pending(
             transfer.reversed_minor, transfer.amount, transfer.settlement, weighing
@@ -237,7 +293,7 @@ def spendable_in_transfer_minor(transfer: TransferFacts, spendable_minor: int) -
     """Return how much of the transfer a spendable amount (settlement currency) can take back
     now.
     """
-    left_minor = max(0, transfer.amount.amount_minor - transfer.reversed_minor)
+    left_minor = transfer.left_minor
     if spendable_minor <= 0 or left_minor == 0:
         return 0
     settled = transfer.settlement.amount if transfer.settlement else transfer.amount

@@ -33,8 +33,13 @@ _ONWARD: Final[Mapping[RefundStatus, tuple[Bucket, ...]]] = {
 """From SUBMITTED on."""
 
 
-def place_of(applied: RefundStatus | None) -> Bucket | None:
-    """Return where a refund's amount lies after `applied`; `None` once it passed the money on."""
+def place_of(applied: RefundStatus | None, *, reversed_first: bool = False) -> Bucket | None:
+    """Return where a refund's amount lies after `applied`; `None` once it passed the money on.
+
+    `reversed_first`: its transfers were reversed before the refund was asked for.
+    """
+    if applied is None and reversed_first:
+        return Bucket.REVERSED
     return _PLACE[applied]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
-from refunds.facts import RefundFacts, ReversalFacts
+from refunds.facts import RefundFacts, ReversalFacts, SentFacts
 from refunds.ids import AccountId, IdempotencyKey
 
 ParamValue: TypeAlias = str | int | bool | Mapping[str, str]
@@ -21,13 +21,16 @@ class StepKind(StrEnum):
 
     REFUND = "refund"
     REVERSAL = "reversal"
+    TRANSFER = "transfer"
+    """Gives back to a connected account what was reversed for a refund that came to nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripeCall:
     """One call: what, with which parameters, on whose behalf, under which idempotency key.
 
-    REFUND is `POST /v1/refunds`; REVERSAL is `POST /v1/transfers/{target}/reversals`.
+    REFUND is `POST /v1/refunds`; REVERSAL is `POST /v1/transfers/{target}/reversals`;
+    TRANSFER is `POST /v1/transfers`, its target the transfer whose reversal it makes up for.
     """
 
     kind: StepKind
@@ -68,7 +71,7 @@ class Trouble(StrEnum):
 class Done:
     """Stripe carried the call out; `replayed` when it answered from the idempotency cache."""
 
-    object: RefundFacts | ReversalFacts
+    object: RefundFacts | ReversalFacts | SentFacts
     stripe_request: str | None
     replayed: bool
 

@@ -6,12 +6,12 @@ This module validates and digests; it may not look anything up.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from refunds.errors import InvalidWishError
-from refunds.ids import AccountId
+from refunds.ids import AccountId, TransferId
 
 REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 """What Stripe accepts as a refund's reason. Source: Stripe docs, "Create a refund"."""
@@ -21,9 +21,21 @@ METADATA_KEYS_MAX: Final = 50
 METADATA_KEY_CHARACTERS_MAX: Final = 40
 METADATA_VALUE_CHARACTERS_MAX: Final = 500
 KEY_CHARACTERS_MAX: Final = 255
+TRANSFERS_MAX: Final = 50
+"""Transfers one refund takes back: each is a call of its own."""
 
 _PAYMENT: Final = re.compile(r"(pi|ch|py)_[A-Za-z0-9_]{1,250}")
 _ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}")
+_TRANSFER: Final = re.compile(r"tr_[A-Za-z0-9_]{1,250}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferWish:
+    """A transfer to take money back from, where a payment was split over several accounts."""
+
+    transfer: TransferId
+    amount_minor: int | None = None
+    """In the transfer's currency; `None`: its share of the refund."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +48,8 @@ class Wish:
     """`None`: whatever is left of the charge."""
     account: AccountId | None = None
     """The connected account a direct charge was made on."""
+    transfers: tuple[TransferWish, ...] = ()
+    """Which transfers to take back, where a payment was split; one alone need not be named."""
     reason: str | None = None
     refund_application_fee: bool = False
     additional: bool = False
@@ -49,6 +63,7 @@ class Wish:
                 self.payment,
                 self.amount_minor,
                 self.account,
+                [[each.transfer, each.amount_minor] for each in self.transfers],
                 self.reason,
                 self.refund_application_fee,
                 self.additional,
@@ -78,7 +93,25 @@ def check_wish(wish: Wish, idempotency_key: str) -> None:
             f"an idempotency key has 1 to {KEY_CHARACTERS_MAX} printable characters",
             param="Idempotency-Key",
         )
+    _check_transfers(wish.transfers)
     _check_metadata(wish.metadata)
+
+
+def _check_transfers(transfers: Sequence[TransferWish]) -> None:
+    if len(transfers) > TRANSFERS_MAX:
+        raise InvalidWishError(
+            f"a refund takes back at most {TRANSFERS_MAX} transfers", param="transfers"
+        )
+    for each in transfers:
+        if not _TRANSFER.fullmatch(each.transfer):
+            raise InvalidWishError("a transfer is a tr_… id of Stripe's", param="transfers")
+        if each.amount_minor is not None and not 1 <= each.amount_minor <= AMOUNT_MAX_MINOR:
+            raise InvalidWishError(
+                f"a transfer's amount is in minor units, from 1 to {AMOUNT_MAX_MINOR}",
+                param="transfers",
+            )
+    if len({each.transfer for each in transfers}) < len(transfers):
+        raise InvalidWishError("each transfer is named once", param="transfers")
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:

@@ -16,9 +16,11 @@ from refunds.lifecycle import WAITING
 from store.database import Unit
 from store.tables.attempts import PREPARED_ONLY, ReleaseAttempt
 from store.tables.lanes import Lane
+from store.tables.legs import RequestLeg, Transfer
 from store.tables.observations import Refund, RefundObservation
 from store.tables.requests import (
     WAITING_ONLY,
+    Charge,
     EvaluationRow,
     RefundRequest,
     RequestBucket,
@@ -63,11 +65,42 @@ def lanes_short_of_platform(unit: Unit, after: LaneId | None, limit: int) -> lis
     return [LaneId(lane) for lane in unit.exec(statement)]
 
 
+def lanes_drawing_on(unit: Unit, account: AccountId, limit: int) -> list[LaneId]:
+    """Return up to `limit` lanes in which requests wait that draw on this account as well as on
+    their own.
+    """
+    statement = (
+        select(RequestBucket.lane)
+        .join(RequestLeg, col(RequestLeg.request_id) == col(RequestBucket.request_id))
+        .where(text(WAITING_ONLY), col(RequestLeg.account) == account)
+        .distinct()
+        .order_by(col(RequestBucket.lane))
+        .limit(limit)
+    )
+    return [LaneId(lane) for lane in unit.exec(statement)]
+
+
+def accounts_behind(unit: Unit, charge: str) -> list[AccountId]:
+    """Return the connected accounts that refunds of a payment draw on."""
+    row = unit.get(Charge, charge)
+    if row is not None and row.account is not None:
+        return [AccountId(row.account)]
+    statement = select(Transfer.account).where(col(Transfer.charge_id) == charge).distinct()
+    return [AccountId(account) for account in unit.exec(statement.order_by(col(Transfer.account)))]
+
+
+def lanes_of(unit: Unit, charge: str) -> list[LaneId]:
+    """Return the lanes in which a payment's requests are, in order."""
+    statement = select(RefundRequest.lane).where(col(RefundRequest.charge_id) == charge).distinct()
+    return sorted(LaneId(lane) for lane in unit.exec(statement) if lane is not None)
+
+
 def concerns_account(unit: Unit, account: AccountId) -> bool:
     """Whether a request draws on the account, or its lane was ever due."""
     requested = select(RefundRequest.id).where(col(RefundRequest.account) == account).exists()
     due = select(Lane.id).where(col(Lane.id) == lane_of(account)).exists()
-    return bool(unit.exec(select(or_(requested, due))).one())
+    drawn = select(RequestLeg.request_id).where(col(RequestLeg.account) == account).exists()
+    return bool(unit.exec(select(or_(requested, due, drawn))).one())
 
 
 def waiting_on(
@@ -76,9 +109,15 @@ def waiting_on(
     """Return up to `limit` requests, the oldest first and after `after`, that a run may take from
     this account without a person.
     """
+    drawn = (
+        select(RequestLeg.request_id)
+        .where(col(RequestLeg.account) == account)
+        .where(col(RequestLeg.request_id) == col(RequestBucket.request_id))
+        .exists()
+    )
     statement = (
         select(RequestBucket.request_id)
-        .where(text(WAITING_ONLY), col(RequestBucket.lane) == lane_of(account))
+        .where(text(WAITING_ONLY), (col(RequestBucket.lane) == lane_of(account)) | drawn)
         .where(col(RequestBucket.bucket).in_(WAITING))
         .distinct()
         .order_by(col(RequestBucket.request_id))

@@ -277,14 +277,23 @@ def settle_step(
 
 
 def close_reservations(
-    unit: Unit, attempt: AttemptId | str, end: ReservationEnd, now: datetime
+    unit: Unit,
+    attempt: AttemptId | str,
+    end: ReservationEnd,
+    now: datetime,
+    *,
+    besides: str | None = None,
 ) -> None:
-    """Stop keeping money for an attempt: it left the balance, or it never will."""
-    unit.exec(
-        update(Reservation)
-        .where(col(Reservation.attempt_id) == attempt, col(Reservation.closed_at).is_(None))
-        .values(closed_at=now, end=end)
+    """Stop keeping money for an attempt: it left the balance, or it never will.
+
+    What is kept of the holder `besides` stays.
+    """
+    statement = update(Reservation).where(
+        col(Reservation.attempt_id) == attempt, col(Reservation.closed_at).is_(None)
     )
+    if besides is not None:
+        statement = statement.where(col(Reservation.holder) != besides)
+    unit.exec(statement.values(closed_at=now, end=end))
 
 
 def has_unsettled(unit: Unit, charge: ChargeId | str) -> bool:

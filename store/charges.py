@@ -23,6 +23,7 @@ from refunds.ids import AccountId, ChargeId, LaneId, PaymentIntentId, RequestId,
 from refunds.lifecycle import OPEN, Bucket
 from refunds.money import Currency, Money
 from store.database import Unit
+from store.legs import save_transfers
 from store.tables.observations import Refund
 from store.tables.requests import (
     MOVING_ONLY,
@@ -58,18 +59,20 @@ _IN_BUCKETS: Final = (
     .where(col(RefundRequest.mode) == bindparam("mode"))
     .where(col(RequestBucket.bucket).in_(bindparam("buckets", expanding=True)))
 )
+_WITH_STRIPE: Final = frozenset({Bucket.RELEASING, Bucket.REVERSED})
+"""Buckets of which Stripe may have made a refund already, without our knowing."""
 
 
 def save_charge(unit: Unit, facts: ChargeFacts) -> None:
     """Store what was read, locking the charge's row; older news never overwrites newer."""
     values = _values(facts)
-    if insert_or_ignore(unit, Charge, **values):
-        return
-    row = lock_charge(unit, facts.charge)
-    assert row is not None, "a charge row is never deleted"
-    if row.read_at <= facts.read_at:
-        row.sqlmodel_update(values)
-        unit.add(row)
+    if not insert_or_ignore(unit, Charge, **values):
+        row = lock_charge(unit, facts.charge)
+        assert row is not None, "a charge row is never deleted"
+        if row.read_at <= facts.read_at:
+            row.sqlmodel_update(values)
+            unit.add(row)
+    save_transfers(unit, facts.charge, facts.transfers, facts.read_at)
 
 
 def lock_charge(unit: Unit, charge: ChargeId | str) -> Charge | None:
@@ -118,7 +121,7 @@ def claimed_minor(
     waiting = _WAITING_FOR_BUYER
     if besides is not None:
         waiting = waiting.where(col(Refund.request_id) != besides)
-    unsent_minor = _in_buckets(unit, charge, OPEN - {Bucket.RELEASING}, mode, besides)
+    unsent_minor = _in_buckets(unit, charge, OPEN - _WITH_STRIPE, mode, besides)
     # Nothing of a shadow request is ever at Stripe.
     return unsent_minor - (
         int(unit.exec(waiting, params={"charge": charge}).one()) if mode is Mode.LIVE else 0
@@ -137,7 +140,7 @@ def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
 
 def known_refunded_minor(unit: Unit, charge: ChargeId) -> int:
     """Return what the refunds of a charge come to that we know of, and what is being released."""
-    releasing_minor = _in_buckets(unit, charge, frozenset({Bucket.RELEASING}), Mode.LIVE)
+    releasing_minor = _in_buckets(unit, charge, _WITH_STRIPE, Mode.LIVE)
     known_minor = int(unit.exec(_KNOWN, params={"charge": charge}).one())
     return known_minor + releasing_minor
 

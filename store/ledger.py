@@ -129,17 +129,22 @@ def move_exposure(
     target: ExposureBucket,
     amount: Money,
     because: Because,
+    *,
+    account: AccountId | str | None = None,
 ) -> None:
-    """Record money the platform stands in for, or has taken back, for one attempt."""
+    """Record money the platform stands in for, or has taken back, for one attempt; `account` is the
+    request's home unless another one is given.
+    """
+    account = account or request.account
     assert amount.amount_minor > 0, "an entry moves something"
-    assert request.account is not None, "only a connected account can be exposed"
+    assert account is not None, "only a connected account can be exposed"
     assert because.attempt is not None, "exposure comes from an attempt"
     unit.add(
         ExposureEntry(
             at=because.at,
             request_id=request.id,
             attempt_id=because.attempt,
-            account=request.account,
+            account=account,
             from_bucket=source,
             to_bucket=target,
             amount_minor=amount.amount_minor,
@@ -152,14 +157,26 @@ def move_exposure(
 
 
 def exposed_of(unit: Unit, attempt: AttemptId) -> Money | None:
-    """Return what the platform still stands in for after an attempt; `None`: it never did."""
+    """Return what the platform still stands in for after an attempt on one account; `None`: it
+    never did.
+    """
+    exposures = exposures_of(unit, attempt)
+    assert len(exposures) <= 1, "an attempt on a split payment has an exposure for each account"
+    return next(iter(exposures.values()), None)
+
+
+def exposures_of(unit: Unit, attempt: AttemptId) -> dict[AccountId, Money]:
+    """Return what the platform still stands in for after an attempt, per account."""
     statement = select(ExposureEntry).where(col(ExposureEntry.attempt_id) == attempt)
-    entries = list(unit.exec(statement))
-    if not entries:
-        return None
-    minor = sum(e.amount_minor for e in entries if e.to_bucket is ExposureBucket.EXPOSED)
-    minor -= sum(e.amount_minor for e in entries if e.from_bucket is ExposureBucket.EXPOSED)
-    return Money(minor, Currency(entries[0].currency))
+    exposures: dict[AccountId, Money] = {}
+    for entry in unit.exec(statement):
+        account, currency = AccountId(entry.account), Currency(entry.currency)
+        minor = entry.amount_minor * (
+            (entry.to_bucket is ExposureBucket.EXPOSED)
+            - (entry.from_bucket is ExposureBucket.EXPOSED)
+        )
+        exposures[account] = exposures.get(account, Money(0, currency)) + Money(minor, currency)
+    return exposures
 
 
 def _add(unit: Unit, request: RefundRequest, bucket: Bucket, amount_minor: int) -> None:

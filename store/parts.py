@@ -6,7 +6,7 @@ It may not know how many there may be.
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from refunds.attempt import AttemptState
+from refunds.attempt import AttemptState, Purpose
 from refunds.ids import RequestId
 from store.database import Unit
 from store.tables.attempts import ReleaseAttempt
@@ -20,6 +20,7 @@ def parts_sent(unit: Unit, request: RequestId | str) -> int:
     statement = (
         select(func.count())
         .where(col(ReleaseAttempt.request_id) == request)
+        .where(col(ReleaseAttempt.purpose) == Purpose.RELEASE)
         .where(col(ReleaseAttempt.state).in_([AttemptState.PREPARED, AttemptState.DONE]))
     )
     pretended = (

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import bindparam, func, text
 from sqlmodel import col, select
 
+from refunds.attempt import Purpose
 from refunds.facts import NOT_LIVE, RefundStatus
 from refunds.ids import (
     PLATFORM_LANE,
@@ -84,6 +85,7 @@ _PROMISED: Final = (
     )
     .join(ReleaseAttempt, col(ReleaseAttempt.id) == col(Reservation.attempt_id))
     .where(col(ReleaseAttempt.run_id).in_(bindparam("runs", expanding=True)))
+    .where(col(ReleaseAttempt.purpose) == Purpose.RELEASE)
     .where(col(ReleaseAttempt.queued).is_(False) | (col(Reservation.holder) == PLATFORM_LANE))
     .group_by(col(ReleaseAttempt.run_id), col(Reservation.holder), col(Reservation.currency))
 )

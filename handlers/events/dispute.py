@@ -20,7 +20,8 @@ from handlers.events.payload import object_id
 from handlers.events.reaction import Event, Handler, StaleLookError, Verdict, done, ignored
 from handlers.services import Services
 from refunds.facts import DisputeFacts
-from refunds.ids import PLATFORM_LANE, DisputeId, LaneId
+from refunds.ids import DisputeId
+from store.affected import lanes_of
 from store.charges import lock_charge
 from store.database import Unit
 from store.lanes import mark_due
@@ -68,7 +69,8 @@ def _apply(unit: Unit, event: Event, seen: _Seen, now: datetime) -> Verdict:
     held = let_go_on(unit, charge, dispute, now=now, cause=event.type)
     urgent = 0 if dispute.closed else hurry_waiting(unit, dispute.charge)
     # Lanes come after requests in everybody's order of locks.
-    mark_due(unit, LaneId(charge.account or PLATFORM_LANE), now, event.type)
+    for lane in lanes_of(unit, charge.id):
+        mark_due(unit, lane, now, event.type)
     if dispute.closed:
         return done(f"The dispute is {dispute.status}. Requests on hold again: {held}.")
     return done(f"The inquiry is {dispute.status}. Requests now urgent: {urgent}.")

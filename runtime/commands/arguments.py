@@ -71,6 +71,11 @@ class _Note(click.ParamType[str]):
 PAYMENT: Final = _Pattern(
     "payment", r"(pi|ch|py)_[A-Za-z0-9_]{1,250}", "a payment's id at Stripe (pi_…, ch_… or py_…)"
 )
+TRANSFER: Final = _Pattern(
+    "tr[:minor]",
+    r"tr_[A-Za-z0-9_]{1,250}(:[0-9]{1,12})?",
+    "a transfer's id at Stripe, with an amount in minor units or without (tr_… or tr_…:1250)",
+)
 ACCOUNT: Final = _Pattern(
     "acct", r"acct_[A-Za-z0-9]{1,250}", "a connected account's id at Stripe (acct_…)"
 )

@@ -15,15 +15,16 @@ from handlers.services import Services
 from handlers.view import RequestView, view_request
 from refunds.clock import monotonic_seconds, utc_now
 from refunds.decision import Outcome
-from refunds.ids import AccountId, RequestId, mint
+from refunds.ids import AccountId, RequestId, TransferId, mint
 from refunds.lifecycle import Status
-from refunds.wish import Wish
+from refunds.wish import TransferWish, Wish
 from runtime.bootstrap import open_services
 from runtime.commands.arguments import (
     ACCOUNT,
     KEY,
     MINOR_UNITS,
     PAYMENT,
+    TRANSFER,
     actor,
     json_option,
 )
@@ -58,6 +59,14 @@ _MOVING: Final = frozenset(
     help="The connected account a direct charge was made on.",
 )
 @click.option(
+    "--transfer",
+    "transfers",
+    type=TRANSFER,
+    multiple=True,
+    help="Where a payment was split: a transfer to take back, and how much of it in minor units of "
+    "its currency (without: its share). Once for each.",
+)
+@click.option(
     "--key",
     type=KEY,
     help="The idempotency key: the same key never refunds twice. Without it one is made, and "
@@ -75,6 +84,7 @@ def refund(
     payment: str,
     amount: int | None,
     account: str | None,
+    transfers: tuple[str, ...],
     key: str | None,
     dry_run: bool,
     wait: bool,
@@ -92,6 +102,7 @@ def refund(
       sluice refund ch_3Nx... --amount 1250      a part
       sluice refund pi_3Nx... --key order-1042   safe to repeat
       sluice refund pi_3Nx... --wait             until it has succeeded
+      sluice refund pi_3Nx... --transfer tr_1Ab...:800 --transfer tr_1Cd...
 
     Exits with 1 if the wish is refused, or if --wait ends before the refund has succeeded (in
     shadow mode: before it would have been sent).
@@ -100,6 +111,7 @@ def refund(
         payment=payment,
         amount_minor=amount,
         account=None if account is None else AccountId(account),
+        transfers=tuple(map(_transfer_wish, transfers)),
     )
     if dry_run:
         if wait or key is not None:
@@ -125,6 +137,11 @@ def _went_well(view: RequestView) -> bool:
     if view["mode"] == Mode.SHADOW and view["status"] == Status.CANCELED:
         return decision is not None and decision["outcome"] == Outcome.RELEASE
     return view["status"] == Status.SUCCEEDED
+
+
+def _transfer_wish(text: str) -> TransferWish:
+    transfer, _, amount = text.partition(":")
+    return TransferWish(transfer=TransferId(transfer), amount_minor=int(amount) if amount else None)
 
 
 def _ask(services: Services, wish: Wish, key: str | None) -> RequestView:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from refunds.attempt import AttemptState, StepState
+from refunds.attempt import AttemptState, Purpose, StepState
 from refunds.steps import StepKind
 from store.tables.base import (
     Row,
@@ -95,6 +95,7 @@ class ReleaseAttempt(Row, table=True):
     need_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
     need_currency: str | None = Field(default=None, sa_column=text_column(nullable=True))
     uncovered: bool = Field(default=False, sa_column=boolean_column())
+    purpose: Purpose = Field(default=Purpose.RELEASE, sa_column=enum_column(Purpose))
     queued: bool = Field(default=False, sa_column=boolean_column())
     """Sent though the account was short: Stripe queues it, as the policy or a person wanted."""
     state: AttemptState = Field(default=AttemptState.PREPARED, sa_column=enum_column(AttemptState))

@@ -3,7 +3,7 @@
 It may not shorten the way: payments, refunds and reads go through the real SDK and real sockets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -68,6 +68,21 @@ class Stage:
         if body.get("funds") != "pending":
             self.has(account, 0)
         return charge
+
+    def paid_split(
+        self, amount: int, parts: Sequence[tuple[str, int]], **more: Any
+    ) -> tuple[str, list[str]]:
+        """A buyer pays, and the platform passes parts on to accounts, which have spent all they
+        had; return the charge and the transfers.
+        """
+        shares = [{"destination": account, "amount": minor} for account, minor in parts]
+        body = {"charge_type": "separate", "amount": amount, "transfers": shares, **more}
+        paid = self.sandbox.control("POST", "payments", body)
+        if body.get("funds") != "pending":
+            for account, _ in parts:
+                self.has(account, 0)
+        transfers = [str(each["id"]) for each in paid["transfers"]]
+        return str(paid["charge"]["id"]), transfers
 
     def has(self, account: str, available: int) -> None:
         """Set an account's (or `platform`'s) available balance, without an event."""

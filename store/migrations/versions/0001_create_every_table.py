@@ -692,6 +692,24 @@ def upgrade() -> None:
         postgresql_where=sa.text("decide_after IS NOT NULL"),
     )
     op.create_table(
+        "transfer",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("charge_id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("reversed_minor", sa.BigInteger(), nullable=False),
+        sa.Column("settled_minor", sa.BigInteger(), nullable=True),
+        sa.Column("settled_net_minor", sa.BigInteger(), nullable=True),
+        sa.Column("settled_currency", sa.Text(), nullable=True),
+        sa.Column("settled_pending", sa.Boolean(), nullable=True),
+        sa.Column("settled_available_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["charge_id"], ["charge.id"], name=op.f("fk_transfer_charge_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transfer")),
+    )
+    op.create_index("ix_transfer_charge_id", "transfer", ["charge_id"], unique=False)
+    op.create_table(
         "evaluation",
         sa.Column(
             "id",
@@ -744,8 +762,10 @@ def upgrade() -> None:
                 "refund_failed",
                 "requires_action",
                 "never_executed",
+                "compensated",
+                "not_given_back",
+                "transfers_unclear",
                 "request_open",
-                "unsupported",
                 "unknown_payment",
                 "wrong_livemode",
                 native_enum=False,
@@ -833,6 +853,13 @@ def upgrade() -> None:
         sa.Column("need_minor", sa.BigInteger(), nullable=True),
         sa.Column("need_currency", sa.Text(), nullable=True),
         sa.Column("uncovered", sa.Boolean(), nullable=False),
+        sa.Column(
+            "purpose",
+            sa.Enum(
+                "release", "compensation", native_enum=False, create_constraint=True, length=40
+            ),
+            nullable=False,
+        ),
         sa.Column("queued", sa.Boolean(), nullable=False),
         sa.Column(
             "state",
@@ -946,6 +973,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("bucket IN ('requested', 'held', 'review') AND amount_minor > 0"),
     )
     op.create_table(
+        "request_leg",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("transfer_id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=True),
+        sa.Column("asked_minor", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["refund_request.id"], name=op.f("fk_request_leg_request_id")
+        ),
+        sa.PrimaryKeyConstraint("request_id", "ordinal", name=op.f("pk_request_leg")),
+    )
+    op.create_index(
+        "ix_request_leg_account", "request_leg", ["account", "request_id"], unique=False
+    )
+    op.create_table(
         "review_escalation",
         sa.Column(
             "id",
@@ -1005,8 +1047,10 @@ def upgrade() -> None:
                 "refund_failed",
                 "requires_action",
                 "never_executed",
+                "compensated",
+                "not_given_back",
+                "transfers_unclear",
                 "request_open",
-                "unsupported",
                 "unknown_payment",
                 "wrong_livemode",
                 native_enum=False,
@@ -1029,12 +1073,33 @@ def upgrade() -> None:
     )
     op.create_index("ix_waiver_request_id", "waiver", ["request_id"], unique=False)
     op.create_table(
+        "attempt_leg",
+        sa.Column("attempt_id", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("transfer_id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("at_hand_minor", sa.BigInteger(), nullable=False),
+        sa.Column("need_minor", sa.BigInteger(), nullable=False),
+        sa.Column("need_currency", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"], ["release_attempt.id"], name=op.f("fk_attempt_leg_attempt_id")
+        ),
+        sa.PrimaryKeyConstraint("attempt_id", "ordinal", name=op.f("pk_attempt_leg")),
+    )
+    op.create_table(
         "attempt_step",
         sa.Column("attempt_id", sa.Text(), nullable=False),
         sa.Column("ordinal", sa.Integer(), nullable=False),
         sa.Column(
             "kind",
-            sa.Enum("refund", "reversal", native_enum=False, create_constraint=True, length=40),
+            sa.Enum(
+                "refund",
+                "reversal",
+                "transfer",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
             nullable=False,
         ),
         sa.Column("idempotency_key", sa.Text(), nullable=False),

@@ -4,7 +4,7 @@ from handlers.operate import Action, act
 from refunds.ids import AttemptId
 from refunds.money import Currency, Money
 from store.attempts import attempts_of, steps_of
-from store.ledger import exposed_of
+from store.ledger import exposures_of
 from tests.support.stage import Stage
 
 
@@ -26,4 +26,4 @@ def test_exposure_is_counted_in_the_currency_the_account_owes(stage: Stage) -> N
     with stage.services.database.reading() as unit:
         attempt = AttemptId(attempts_of(unit, request)[0].id)
         assert [step.object_minor for step in steps_of(unit, attempt)] == [None, 5000]
-        assert exposed_of(unit, attempt) == Money(4000, Currency("eur"))
+        assert exposures_of(unit, attempt) == {account: Money(4000, Currency("eur"))}

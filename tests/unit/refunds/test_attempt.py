@@ -16,7 +16,7 @@ from refunds.attempt import (
     how_to_recover,
     plan_steps,
 )
-from refunds.facts import ChargeFacts
+from refunds.facts import ChargeFacts, TransferFacts
 from refunds.money import Currency, Money
 from refunds.need import Leg, Need
 from refunds.steps import StepKind, StripeCall
@@ -59,11 +59,15 @@ def intent(
 
 
 def needing(
-    amount_minor: int, currency: Currency = USD, *, reversal_minor: int | None = None
+    amount_minor: int,
+    currency: Currency = USD,
+    *,
+    reversal_minor: int | None = None,
+    transfer: TransferFacts | None = None,
 ) -> Leg:
     return Leg(
         account=ACCOUNT,
-        transfer=TRANSFER,
+        transfer=transfer or transferred(10_000),
         need=Need(amount_minor=amount_minor, currency=currency, fx_buffer_minor=0),
         own_pending_minor=0,
         reversal_minor=amount_minor if reversal_minor is None else reversal_minor,
@@ -189,14 +193,17 @@ def test_an_uncovered_release_refunds_first_and_takes_back_what_can_be_spared(
 
 
 def test_an_uncovered_release_takes_back_no_more_than_is_left_of_the_transfer() -> None:
-    charge = charged(10_000, transfer=transferred(10_000, reversed_minor=9_000))
-    calls = plan_steps(charge, intent(leg=needing(1_000), uncovered=True, spendable_minor=5_000))
+    transfer = transferred(10_000, reversed_minor=9_000)
+    leg = needing(1_000, transfer=transfer)
+    charge = charged(10_000, transfer=transfer)
+    calls = plan_steps(charge, intent(leg=leg, uncovered=True, spendable_minor=5_000))
     assert calls == (refund_call(), reversal_call(1_000))
 
 
 def test_an_uncovered_release_in_another_currency_reverses_in_the_transfers() -> None:
-    charge = charged(10_000, transfer=transferred(10_000, settlement=settled(9_213, EUR)))
-    leg = needing(3_686, EUR, reversal_minor=4_000)
+    transfer = transferred(10_000, settlement=settled(9_213, EUR))
+    charge = charged(10_000, transfer=transfer)
+    leg = needing(3_686, EUR, reversal_minor=4_000, transfer=transfer)
     calls = plan_steps(charge, intent(leg=leg, uncovered=True, spendable_minor=1_000))
     assert calls == (refund_call(), reversal_call(1_085))  # 1000 · 10000 / 9213 = 1085.42
 

@@ -23,8 +23,8 @@ from refunds.errors import (
     RequestNotFoundError,
     RequestOpenError,
     SluiceError,
+    TransfersUnclearError,
     UnknownTierError,
-    UnsupportedChargeError,
     WishError,
     WrongPlatformError,
     WrongStateError,
@@ -54,9 +54,9 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
     ),
     (lambda: KeyReusedError("key k-1 was used"), "key k-1 was used", {"code": "idempotency_error"}),
     (
-        lambda: UnsupportedChargeError("ch_x is a direct charge"),
-        "ch_x is a direct charge",
-        {"code": "charge_type_unsupported"},
+        lambda: TransfersUnclearError("ch_x was split over 2 transfers"),
+        "ch_x was split over 2 transfers",
+        {"code": "transfers_ambiguous"},
     ),
     (
         lambda: RequestOpenError("ch_lamp", "rr_first"),

@@ -27,7 +27,6 @@ from tests.support.facts import (
     EUR,
     JPY,
     KWD,
-    TRANSFER,
     USD,
     charged,
     settled,
@@ -185,7 +184,7 @@ def test_what_a_refund_needs(case: Case) -> None:
     (leg,) = legs_of(case.charge, case.refund)
     settlement = transfer.settlement
     currency = settlement.amount.currency if settlement else transfer.amount.currency
-    assert (leg.account, leg.transfer) == (ACCOUNT, TRANSFER)
+    assert (leg.account, leg.transfer) == (ACCOUNT, transfer)
     assert leg.need == Need(amount_minor=case.need, currency=currency, fx_buffer_minor=case.buffer)
 
 

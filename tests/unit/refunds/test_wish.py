@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from refunds.errors import InvalidWishError
-from refunds.ids import AccountId
-from refunds.wish import AMOUNT_MAX_MINOR, Wish, check_wish
+from refunds.ids import AccountId, TransferId
+from refunds.wish import AMOUNT_MAX_MINOR, TransferWish, Wish, check_wish
 
 LAMP = Wish(payment="pi_lamp", amount_minor=1500, reason="duplicate", metadata={"order": "7"})
 
@@ -85,3 +85,32 @@ def test_two_wishes_share_a_digest_only_if_they_ask_for_the_same() -> None:
     assert len(set(digests)) == len(digests)
     twice = replace(LAMP, metadata={"b": "2", "a": "1"})
     assert twice.digest() == replace(LAMP, metadata={"a": "1", "b": "2"}).digest()
+
+
+@pytest.mark.parametrize(
+    "transfers, words",
+    [
+        ([TransferWish(transfer=TransferId("ch_1"))], "tr_"),
+        ([TransferWish(transfer=TransferId("tr_1/x"))], "tr_"),
+        ([TransferWish(transfer=TransferId("tr_1"), amount_minor=0)], "minor units"),
+        ([TransferWish(transfer=TransferId("tr_1"), amount_minor=10**12)], "minor units"),
+        ([TransferWish(transfer=TransferId("tr_1"))] * 2, "once"),
+        ([TransferWish(transfer=TransferId(f"tr_{n}")) for n in range(51)], "at most 50"),
+    ],
+)
+def test_transfers_are_named_once_and_in_form(transfers: list[TransferWish], words: str) -> None:
+    with pytest.raises(InvalidWishError, match=words) as caught:
+        check_wish(Wish(payment="pi_1", transfers=tuple(transfers)), "key")
+    assert caught.value.param == "transfers"
+
+
+def test_another_transfer_or_another_amount_is_another_wish() -> None:
+    named = [
+        (),
+        (TransferWish(transfer=TransferId("tr_1")),),
+        (TransferWish(transfer=TransferId("tr_1"), amount_minor=1),),
+        (TransferWish(transfer=TransferId("tr_2")),),
+    ]
+    for transfers in named:
+        check_wish(Wish(payment="pi_1", transfers=transfers), "key")
+    assert len({Wish(payment="pi_1", transfers=each).digest() for each in named}) == len(named)

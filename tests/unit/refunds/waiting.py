@@ -15,7 +15,7 @@ from refunds.money import Currency, Money
 from refunds.need import Leg, Need
 from refunds.policy import OnDeadline, Order, Policy
 from refunds.pool import Caps, Pool
-from tests.support.facts import ACCOUNT, EUR, NOON, TRANSFER, USD
+from tests.support.facts import ACCOUNT, EUR, NOON, USD, transferred
 
 A_WEEK = timedelta(days=7)
 SHORT = decide(Outcome.HOLD, Rule.COVER, "It is short.")
@@ -75,7 +75,7 @@ def leg(
     """What a request asks of one account, its transfer in the account's own currency."""
     return Leg(
         account=account,
-        transfer=None if direct else TRANSFER,
+        transfer=None if direct else transferred(need_minor, currency),
         need=Need(amount_minor=need_minor, currency=currency, fx_buffer_minor=buffer_minor),
         own_pending_minor=own_minor,
         reversal_minor=need_minor,

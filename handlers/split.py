@@ -1,0 +1,128 @@
+"""Which transfers of a split payment a refund takes back: those the caller named, or the only one.
+
+It may not weigh a balance or reverse anything.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gateway.port import NotFoundError
+from handlers.services import Services
+from refunds.errors import InvalidWishError, TransfersUnclearError
+from refunds.facts import ChargeFacts, ChargeType, TransferFacts
+from refunds.ids import AccountId, TransferId
+from refunds.money import Money
+from refunds.need import Share, Split, reversal_minor
+from refunds.wish import TransferWish, Wish
+from store.legs import known_transfers
+
+_LISTED_MAX = 20
+"""Transfers an error names; the Dashboard shows them all."""
+
+
+def read_whole(
+    services: Services, payment: str, account: AccountId | None, transfers: Iterable[TransferId]
+) -> ChargeFacts:
+    """Return a payment as it is now, with the settlements of these transfers where it was split.
+
+    Raise the gateway's `ReadError`.
+    """
+    charge = services.gateway.read_payment(payment, account)
+    if charge.charge_type is not ChargeType.SEPARATE:
+        return charge
+    whole = tuple(services.gateway.read_transfer(transfer) for transfer in transfers)
+    return replace(charge, transfers=whole)
+
+
+def with_chosen_transfers(services: Services, charge: ChargeFacts, wish: Wish) -> ChargeFacts:
+    """Return a split payment with the transfers the wish means, in its order and read whole.
+
+    Raise `TransfersUnclearError`, `InvalidWishError`, or the gateway's `ReadError`.
+    """
+    if charge.charge_type is not ChargeType.SEPARATE:
+        if wish.transfers:
+            raise InvalidWishError(
+                f"{charge.charge} is a {charge.charge_type} charge: leave out transfers",
+                param="transfers",
+            )
+        return charge
+    with services.database.reading() as unit:
+        # What gave an account its money back carries the payment's money from then on.
+        stored = known_transfers(unit, charge.charge)
+    known = {each.transfer: each for each in (*charge.transfers, *stored)}
+    named = [each.transfer for each in wish.transfers]
+    if not named and len(known) > 1:
+        raise TransfersUnclearError(
+            f"{charge.charge} was split over {len(known)} transfers; say which to take back, and "
+            f"how much: {_listed(known.values())}",
+            param="transfers",
+        )
+    for each in named:
+        if each not in known:
+            raise InvalidWishError(
+                f"{each} carried nothing of {charge.charge}; its transfers are "
+                f"{_listed(known.values())}",
+                param="transfers",
+            )
+    try:
+        chosen = tuple(services.gateway.read_transfer(each) for each in named or known)
+    except NotFoundError as error:
+        raise InvalidWishError(str(error), param="transfers") from error
+    return replace(charge, transfers=chosen)
+
+
+def plan_split(charge: ChargeFacts, asked: Sequence[TransferWish], amount: Money) -> Split | None:
+    """Return how a new request takes a split payment back; `None` where it was not split.
+
+    Without an amount a transfer gives its share of the refund, rounded up, and the refund that
+    completes the charge takes what is left. Raise `InvalidWishError` for more than is left.
+    """
+    if charge.charge_type is not ChargeType.SEPARATE:
+        return None
+    amounts = {each.transfer: each.amount_minor for each in asked}
+    shares = tuple(
+        _share(charge, transfer, amounts.get(transfer.transfer), amount)
+        for transfer in charge.transfers
+    )
+    _refuse_more_than_refunded(shares, amounts, amount)
+    return Split(shares=shares, request_minor=amount.amount_minor, unsent_minor=amount.amount_minor)
+
+
+def _share(
+    charge: ChargeFacts, transfer: TransferFacts, asked_minor: int | None, amount: Money
+) -> Share:
+    if asked_minor is None:
+        share_minor = reversal_minor(charge, transfer, amount.amount_minor)
+        return Share(transfer=transfer, asked_minor=share_minor)
+    if asked_minor > transfer.left_minor:
+        left = Money(transfer.left_minor, transfer.amount.currency)
+        raise InvalidWishError(
+            f"{Money(asked_minor, transfer.amount.currency)} is more than the {left} left of "
+            f"{transfer.transfer}",
+            param="transfers",
+        )
+    return Share(transfer=transfer, asked_minor=asked_minor)
+
+
+def _refuse_more_than_refunded(
+    shares: Sequence[Share], amounts: dict[TransferId, int | None], amount: Money
+) -> None:
+    named = [
+        share.transfer.amount.currency
+        for share in shares
+        if amounts.get(share.transfer.transfer) is not None
+    ]
+    if set(named) != {amount.currency}:
+        return
+    total_minor = sum(minor for minor in amounts.values() if minor is not None)
+    if total_minor > amount.amount_minor:
+        raise InvalidWishError(
+            f"{Money(total_minor, amount.currency)} would be taken back for a refund of {amount}",
+            param="transfers",
+        )
+
+
+def _listed(transfers: Iterable[TransferFacts]) -> str:
+    said = [f"{each.transfer} ({each.amount} to {each.account})" for each in transfers]
+    more = len(said) - _LISTED_MAX
+    return ", ".join(said[:_LISTED_MAX]) + (f" and {more} more" if more > 0 else "")

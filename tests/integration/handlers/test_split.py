@@ -1,0 +1,389 @@
+"""Payments split over several accounts: taken back from all of them or from none."""
+
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from handlers.operate import Action, act
+from handlers.reconcile import reconcile
+from handlers.release import run_due_lane
+from handlers.sweep import sweep
+from refunds.errors import InvalidWishError, TransfersUnclearError
+from refunds.facts import AccountStanding
+from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId, TransferId
+from refunds.money import Currency, Money
+from refunds.steps import Done, StepKind, StripeCall
+from refunds.wish import TransferWish
+from store.attempts import attempts_of
+from store.ledger import entries_of, exposures_of
+from store.tables.attempts import Reservation
+from tests.support.stage import Stage
+
+USD = Currency("usd")
+
+
+def balance(stage: Stage, account: str | None) -> int:
+    facts = stage.services.gateway.read_balance(None if account is None else AccountId(account))
+    return facts.available_in(USD)
+
+
+def look_again(stage: Stage) -> None:
+    sweep(stage.services, lambda: None)
+    stage.work()
+
+
+def two_sellers(stage: Stage, **more: Any) -> tuple[str, str, str, str, str]:
+    """100.00 were paid; 60.00 went to the first, 30.00 to the second, 10.00 stayed."""
+    first, second = stage.account(), stage.account()
+    charge, (one, two) = stage.paid_split(10_000, [(first, 6000), (second, 3000)], **more)
+    return first, second, charge, one, two
+
+
+def named(*transfers: tuple[str, int | None]) -> tuple[TransferWish, ...]:
+    return tuple(TransferWish(transfer=TransferId(t), amount_minor=minor) for t, minor in transfers)
+
+
+def calls(stage: Stage) -> list[tuple[str, int]]:
+    """What was asked of Stripe, in order: the resource, and what it answered."""
+    return [(call["path"].split("/")[-1], call["status"]) for call in stage.calls()]
+
+
+def path(stage: Stage, request: RequestId) -> list[str]:
+    with stage.services.database.reading() as unit:
+        return [entry.to_bucket for entry in entries_of(unit, request)]
+
+
+def rule(stage: Stage, request: RequestId) -> str:
+    decision = stage.view(request)["decision"]
+    assert decision is not None
+    return decision["rule"]
+
+
+def promised(stage: Stage) -> dict[str, int]:
+    with stage.services.database.reading() as unit:
+        rows = unit.exec(select(Reservation).where(col(Reservation.closed_at).is_(None)))
+        return {row.holder: row.amount_minor for row in rows}
+
+
+def reversed_of(stage: Stage, transfer: str) -> int:
+    return stage.services.gateway.read_transfer(TransferId(transfer)).reversed_minor
+
+
+def test_what_each_account_got_is_taken_back_and_then_the_buyer_is_paid(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    before = balance(stage, None)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    view = stage.view(request)
+    assert (view["charge_type"], view["account"]) == ("separate", first)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert calls(stage) == [("reversals", 200), ("reversals", 200), ("refunds", 200)]
+    assert (balance(stage, first), balance(stage, second)) == (0, 0)
+    assert balance(stage, None) == before - 10_000 + 9000
+    assert path(stage, request) == [
+        "requested",
+        "held",
+        "releasing",
+        "reversed",
+        "submitted",
+        "succeeded",
+    ]
+    assert promised(stage) == {}
+
+
+def test_one_account_short_and_nothing_is_taken_from_any(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 2999)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    view = stage.view(request)
+    assert (view["status"], view["need"], view["spendable"], view["shortfall"]) == (
+        "held",
+        {"amount": 3000, "currency": "usd", "fx_buffer": 0},
+        2999,
+        1,
+    )
+    assert view["decision"] is not None
+    assert f"0.01 USD short in {second}" in view["decision"]["why"]
+    assert stage.calls() == []
+
+
+def test_money_arriving_in_any_of_its_accounts_wakes_it(stage: Stage) -> None:
+    from handlers.due import money_came_in
+
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    stage.has(second, 3000)
+    with stage.services.database.unit_of_work() as unit:
+        money_came_in(unit, AccountId(second), now=stage.now(), cause="balance.available")
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+
+
+def test_only_what_was_named_is_taken_back(stage: Stage) -> None:
+    _first, second, charge, one, two = two_sellers(stage)
+    stage.has(second, 3000)
+    request = stage.wish(charge, 2500, transfers=named((two, 2000)))
+    assert stage.view(request)["account"] == second
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (0, 2000)
+    assert balance(stage, second) == 1000
+
+
+def test_a_single_transfer_is_taken_without_asking(stage: Stage) -> None:
+    account = stage.account()
+    charge, (one,) = stage.paid_split(10_000, [(account, 8775)])
+    stage.has(account, 8775)
+    request = stage.wish(charge, 3333)
+    # 3333 · 8775 / 10000 = 2924.7 → 2925
+    assert stage.view(request)["need"] == {"amount": 2925, "currency": "usd", "fx_buffer": 0}
+    stage.work()
+    assert reversed_of(stage, one) == 2925
+    rest = stage.wish(charge, additional=True)
+    stage.work()
+    assert stage.view(rest)["status"] == "succeeded"
+    assert reversed_of(stage, one) == 8775
+
+
+@pytest.mark.parametrize(
+    "pick, error, words",
+    [
+        (lambda one, two: (), TransfersUnclearError, "split over 2 transfers"),
+        (lambda one, two: named(("tr_nobodys", None)), InvalidWishError, "carried nothing of"),
+        (lambda one, two: named((one, 6001)), InvalidWishError, "60.01 USD is more than the 60.00"),
+        (lambda one, two: named((one, 6000), (two, 3000)), InvalidWishError, "for a refund of 50"),
+    ],
+)
+def test_a_wish_that_leaves_open_whose_money_it_is_records_nothing(
+    stage: Stage, pick: Any, error: type[Exception], words: str
+) -> None:
+    _, _, charge, one, two = two_sellers(stage)
+    with pytest.raises(error, match=words):
+        stage.wish(charge, 5000, transfers=pick(one, two))
+
+
+def test_transfers_are_named_only_where_a_payment_was_split(stage: Stage) -> None:
+    charge = stage.paid(stage.account(), 5000)
+    with pytest.raises(InvalidWishError, match="leave out transfers"):
+        stage.wish(charge, transfers=named(("tr_1", None)))
+
+
+def test_what_somebody_reversed_before_is_not_taken_again(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    by_hand = StripeCall(
+        kind=StepKind.REVERSAL,
+        params={"amount": 4500},
+        target=one,
+        account=None,
+        idempotency_key=IdempotencyKey("dashboard"),
+    )
+    assert isinstance(stage.services.gateway.execute(by_hand), Done)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
+    assert balance(stage, first) == 0
+
+
+def emptied_meanwhile(stage: Stage, account: str, transfer: str) -> None:
+    """A payout at the worst moment: the account is empty once its turn comes."""
+    steps = [{"path": f"/_sandbox/accounts/{account}/balance", "body": {"available": 0}}]
+    path = f"/v1/transfers/{transfer}/reversals"
+    stage.fault("interlude", path=path, after_effect=False, steps=steps)
+
+
+def test_a_refusal_after_a_reversal_gives_the_first_account_its_money_back(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    emptied_meanwhile(stage, second, two)
+    before = balance(stage, None)
+    stage.work()
+    view = stage.view(request)
+    assert (view["status"], rule(stage, request)) == ("review", "compensated")
+    assert path(stage, request)[2:] == ["releasing", "reversed", "compensated", "review"]
+    assert (balance(stage, first), balance(stage, None)) == (6000, before)
+    assert calls(stage) == [("reversals", 200), ("reversals", 400), ("transfers", 200)]
+    assert promised(stage) == {}
+    # A person lets it try again, once the money is there.
+    stage.has(second, 3000)
+    act(stage.services, Action.APPROVE, request, note="they are owed", actor="ada")
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert (balance(stage, first), balance(stage, second)) == (0, 0)
+    # The second time the first account's money is in the transfer that gave it back.
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
+    assert [name for name, _ in calls(stage)] == [
+        "reversals",
+        "reversals",
+        "transfers",
+        "reversals",
+        "reversals",
+        "refunds",
+    ]
+
+
+def test_a_refused_refund_gives_everything_back(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    steps = [{"path": "/_sandbox/disputes", "body": {"charge": charge}}]
+    stage.fault("interlude", after_effect=False, steps=steps)
+    before = balance(stage, None)
+    stage.work()
+    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "compensated")
+    assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
+    assert stage.refunds() == []
+    assert before > 0
+
+
+def test_a_late_failure_keeps_what_was_taken_for_the_next_try(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    (refund,) = stage.refunds()
+    stage.sandbox.control("POST", f"refunds/{refund['id']}/fail", {})
+    reconcile(stage.services)
+    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "refund_failed")
+    act(stage.services, Action.APPROVE, request, note="another bank", actor="ada")
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert [name for name, _ in calls(stage)] == ["reversals", "reversals", "refunds", "refunds"]
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
+
+
+def test_a_late_failure_that_is_closed_gives_the_accounts_their_money_back(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    (refund,) = stage.refunds()
+    stage.sandbox.control("POST", f"refunds/{refund['id']}/fail", {})
+    reconcile(stage.services)
+    act(stage.services, Action.CLOSE, request, note="paid in cash", actor="ada")
+    stage.work()
+    assert stage.view(request)["status"] == "closed"
+    assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
+    assert promised(stage) == {}
+
+
+def test_giving_back_waits_for_the_platforms_money(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    emptied_meanwhile(stage, second, two)
+    run_due_lane(stage.services)
+    stage.has("platform", 0)
+    stage.work()
+    assert stage.view(request)["status"] == "reversed"
+    stage.has("platform", 10_000)
+    stage.later(hours=1)
+    stage.work()
+    assert stage.view(request)["status"] == "review"
+    assert balance(stage, first) == 6000
+
+
+@pytest.mark.parametrize("fault", ["lost_response", "reset"])
+@pytest.mark.parametrize("step", ["reversals", "refunds"])
+@pytest.mark.parametrize("wait", [{"minutes": 1}, {"hours": 25}], ids=["minute", "day"])
+def test_whatever_stays_unanswered_is_done_exactly_once(
+    stage: Stage, fault: str, step: str, wait: dict[str, int]
+) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    place = f"/v1/transfers/{two}/reversals" if step == "reversals" else "/v1/refunds"
+    stage.fault(fault, path=place)
+    run_due_lane(stage.services)
+    stage.later(**wait)
+    stage.work()
+    view = stage.view(request)
+    if (fault, step, wait) == ("reset", "reversals", {"hours": 25}):
+        # Proved never made, with the first one taken: everything is given back.
+        assert (view["status"], balance(stage, first)) == ("review", 6000)
+        assert stage.refunds() == []
+        return
+    assert view["status"] == "succeeded"
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
+    assert len(stage.refunds()) == 1
+
+
+@pytest.mark.parametrize("fault", ["lost_response", "reset"])
+@pytest.mark.parametrize("wait", [{"minutes": 1}, {"hours": 25}], ids=["minute", "day"])
+def test_an_unanswered_transfer_back_is_made_once(
+    stage: Stage, fault: str, wait: dict[str, int]
+) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    emptied_meanwhile(stage, second, two)
+    stage.fault(fault, path="/v1/transfers")
+    stage.work()
+    assert stage.view(request)["status"] == "reversed"
+    stage.later(**wait)
+    stage.work()
+    assert stage.view(request)["status"] == "review"
+    assert balance(stage, first) == 6000
+
+
+def test_a_person_releases_it_uncovered_and_each_account_owes_its_own(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 2000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    act(stage.services, Action.RELEASE, request, note="we stand in", actor="ada")
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert [name for name, _ in calls(stage)] == ["refunds", "reversals"]
+    with stage.services.database.reading() as unit:
+        (attempt,) = attempts_of(unit, request)
+        assert exposures_of(unit, AttemptId(attempt.id)) == {
+            first: Money(4000, USD),
+            second: Money(3000, USD),
+        }
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (2000, 0)
+
+
+def test_an_account_that_left_stops_it_whichever_it_is(stage: Stage) -> None:
+    from store.observations import disconnect_account
+
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 1)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    with stage.services.database.unit_of_work() as unit:
+        disconnect_account(unit, AccountId(second), stage.now())
+    look_again(stage)
+    assert (stage.view(request)["status"], rule(stage, request)) == (
+        "review",
+        f"account_{AccountStanding.DEAUTHORIZED}",
+    )
+
+
+def test_a_wish_made_while_stripe_was_away_keeps_its_transfers(stage: Stage) -> None:
+    _first, second, charge, one, two = two_sellers(stage)
+    stage.has(second, 3000)
+    stage.fault("reset", path="/v1/charges/*", method="GET")
+    request = stage.wish(charge, 2500, transfers=named((two, 2000)))
+    assert stage.view(request)["decision"] is None
+    stage.later(minutes=1)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (0, 2000)
