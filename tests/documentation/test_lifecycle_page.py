@@ -23,7 +23,7 @@ def test_the_picture_has_an_arrow_for_every_transition_and_no_other() -> None:
     assert None not in arrows, "a line that mermaid would not read"
     begins = {"opened": "[*]"}
     moves = {(begins.get(row.source, row.source), row.target.value) for row in TRANSITIONS}
-    ends = {("compensated", "[*]"), ("rejected", "[*]"), ("canceled", "[*]"), ("closed", "[*]")}
+    ends = {("rejected", "[*]"), ("canceled", "[*]"), ("closed", "[*]")}
     assert drawn == moves | ends
     assert len(arrows) == len(drawn)
 

@@ -184,15 +184,21 @@ def test_more_than_the_charge_ever_was_is_refused(terminal: Terminal) -> None:
     assert recorded(terminal.stage) == []
 
 
-def test_a_charge_of_another_type_is_refused(terminal: Terminal) -> None:
-    account = terminal.stage.account()
-    payment = {"charge_type": "separate", "amount": 5000}
-    payment["transfers"] = [{"destination": account, "amount": 4000}]
-    charge = terminal.stage.sandbox.control("POST", "payments", payment)["charge"]["id"]
-    answer = terminal.sluice("refund", charge)
+def test_a_split_payment_asks_for_its_transfers(terminal: Terminal) -> None:
+    account, other = terminal.stage.account(), terminal.stage.account()
+    charge, (one, two) = terminal.stage.paid_split(5000, [(account, 3000), (other, 1000)])
+    answer = terminal.sluice("refund", charge, "--json")
     assert answer.code == 1
-    assert "separate charge" in answer.words
+    assert answer.data["error"]["code"] == "transfers_ambiguous"
+    assert one in answer.words
+    assert two in answer.words
     assert recorded(terminal.stage) == []
+    named = terminal.sluice(
+        "refund", charge, "--transfer", f"{two}:800", "--transfer", one, "--json"
+    )
+    assert named.code == 0
+    assert (named.data["charge_type"], named.data["account"]) == ("separate", other)
+    assert named.data["need"]["amount"] == 3000
 
 
 # A setting, its value (None: not set), and what the person is told to do.

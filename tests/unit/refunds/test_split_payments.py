@@ -223,3 +223,13 @@ def test_a_refund_after_its_reversals_moves_on_from_there(news: RefundStatus) ->
     assert all(step in LEGAL for step in itertools.pairwise(path))
     assert place_of(RefundStatus.PENDING, reversed_first=True) is Bucket.SUBMITTED
     assert place_of(None) is Bucket.RELEASING
+
+
+def test_a_split_is_reread_transfer_by_transfer_and_keeps_what_was_not_read() -> None:
+    split = Split(
+        shares=(share(ONE, 6_000, used=7), share(TWO, 3_000)), request_minor=9, unsent_minor=8
+    )
+    fresh = replace(ONE, reversed_minor=5_999)
+    assert split.reread([fresh, carried("tr_third", 1)]) == replace(
+        split, shares=(share(fresh, 6_000, used=7), share(TWO, 3_000))
+    )
