@@ -17,13 +17,14 @@ from store.charges import facts_of
 from store.database import Unit
 from store.legs import split_of
 from store.requests import Waiting, waived_rules
+from store.tables.requests import Charge, RefundRequest
 
 
 def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) -> Candidate:
     """Return the candidate by the charge as last read; what it says is checked before a release."""
     request = waiting.request
     charge = facts_of(waiting.charge)
-    split = _split(unit, waiting)
+    split = split_for(unit, request, waiting.charge)
     waived = waived_rules(unit, request.id, now)
     return Candidate(
         request=RequestId(request.id),
@@ -99,9 +100,9 @@ def window_closes(charge: ChargeFacts, policy: Policy) -> datetime | None:
     return None if window is None else charge.created + window
 
 
-def _split(unit: Unit, waiting: Waiting) -> Split | None:
-    split = waiting.charge.charge_type is ChargeType.SEPARATE
-    return split_of(unit, waiting.request) if split else None
+def split_for(unit: Unit, request: RefundRequest, charge: Charge) -> Split | None:
+    """Return how a request takes its payment back where that was split."""
+    return split_of(unit, request) if charge.charge_type is ChargeType.SEPARATE else None
 
 
 def legs_for(

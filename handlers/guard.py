@@ -13,7 +13,7 @@ import structlog
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
 from handlers.acquaintance import known_account
-from handlers.candidates import legs_for
+from handlers.candidates import legs_for, split_for
 from handlers.guard_state import record_notes, record_state
 from handlers.guard_write import (
     REPLAYED,
@@ -170,7 +170,13 @@ def _demands(unit: Unit, account: AccountId, policy: Policy, now: datetime) -> l
             amount=Money(leg.need.total_minor, leg.need.currency),
         )
         for each in wanting_money(unit, account)
-        for leg in legs_for(facts_of(each.charge), each.amount_minor, policy, stale_at=now)
+        for leg in legs_for(
+            facts_of(each.charge),
+            split_for(unit, each.request, each.charge),
+            each.amount_minor,
+            policy,
+            stale_at=now,
+        )
         if leg.account == account
     ]
 
