@@ -1,5 +1,7 @@
 """What callers see: one request as the terminal shows it, and lists that turn their pages."""
 
+from pathlib import Path
+
 import pytest
 import structlog
 from structlog.contextvars import merge_contextvars
@@ -8,6 +10,7 @@ from structlog.testing import capture_logs
 from refunds.ids import RequestId
 from tests.support.caller import Caller, error_of
 from tests.support.stage import Stage
+from tests.support.terminal import KEY, Terminal
 
 
 def held(stage: Stage, count: int = 1) -> list[str]:
@@ -30,6 +33,32 @@ def test_a_request_is_shown_as_everywhere_else(caller: Caller) -> None:
     assert answer.json == caller.stage.view(RequestId(request))
     assert answer.json["shortfall"] == 4000
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_terminal_prints_the_same_objects(
+    caller: Caller, database_url: str, tmp_path: Path
+) -> None:
+    requests = held(caller.stage, 3)
+    terminal = Terminal(
+        stage=caller.stage,
+        folder=tmp_path,
+        settings={
+            "DATABASE_URL": database_url,
+            "STRIPE_API_KEY": KEY,
+            "STRIPE_API_BASE": caller.stage.sandbox.base_url,
+        },
+    )
+    account = caller.stage.view(RequestId(requests[0]))["account"]
+    for path, words in (
+        (f"/refund_requests?limit=2&starting_after={requests[2]}", ("--limit", "2")),
+        (f"/refund_requests?account={account}&status=held", ("--account", str(account))),
+    ):
+        more = ("--starting-after", requests[2]) if "after" in path else ("--status", "held")
+        assert caller.get(path).json == terminal.sluice("requests", *words, *more, "--json").data
+    said = terminal.sluice("accounts", str(account), "--json").data
+    assert caller.get(f"/accounts/{account}").json == said
+    missing = caller.get("/refund_requests/rr_0").json
+    assert missing == terminal.sluice("requests", "rr_0", "--json").data
 
 
 def test_an_account_is_shown_as_the_books_have_it(caller: Caller) -> None:

@@ -62,6 +62,8 @@ def test_empty_secrets_are_no_secrets(monkeypatch: pytest.MonkeyPatch, empty: st
         ("SLUICE_STRIPE_RATE", "40", "such as 40,10"),
         ("SLUICE_STRIPE_RATE", "10,40", "out of range"),
         ("SLUICE_STRIPE_RATE", "40,0", "out of range"),
+        ("SLUICE_API_TOKENS", "shop:hunter2", "SLUICE_API_TOKENS: number 1 .*openssl rand"),
+        ("SLUICE_API_TOKENS", "a:0123456789abcdef:hunter2", "a scope that does not exist"),
         ("PORT", "hunter2", "PORT"),
         ("PORT", "70000", "PORT"),
         ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY"),
@@ -100,6 +102,17 @@ def test_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_hunter2")
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_hunter2")
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:hunter2@db/sluice")
+    monkeypatch.setenv("SLUICE_API_TOKENS", "shop:hunter2-hunter2-hunter2")
     settings = load_settings()
     assert settings.require_api_key() == "sk_test_hunter2"
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert "hunter2" not in repr(settings.api_tokens())
+
+
+def test_tokens_are_read_with_their_names_and_scopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().api_tokens() == ()
+    tokens = " 0123456789abcdef, shop:fedcba9876543210:read+cover ,"
+    monkeypatch.setenv("SLUICE_API_TOKENS", tokens)
+    bare, shop = load_settings().api_tokens()
+    assert (bare.name, sorted(bare.scopes)) == ("default", ["read", "request"])
+    assert (shop.name, sorted(shop.scopes)) == ("shop", ["cover", "read"])
