@@ -36,6 +36,8 @@ class GuardedView(TypedDict):
 class GuardView(TypedDict):
     """The payout guard object: whether money for open requests is kept from payouts."""
 
+    id: str
+    """The account's: it has one guard."""
     object: Literal["payout_guard"]
     account: str
     state: GuardState
@@ -52,6 +54,7 @@ def view_guard(unit: Unit, account: AccountId) -> GuardView | None:
     if row is None:
         return None
     return GuardView(
+        id=row.account,
         object="payout_guard",
         account=row.account,
         state=row.state,

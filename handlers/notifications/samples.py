@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from refunds.guard import GuardState
 from refunds.ids import mint
 from refunds.money import Currency, Money
 from refunds.notifications import Kind, buyer_text
@@ -110,8 +111,17 @@ def _request(kind: Kind, now: datetime) -> dict[str, Any]:
 
 
 def _guard(now: datetime) -> dict[str, Any]:
-    del now
-    return {"id": "acct_sample", "object": "payout_guard", "account": "acct_sample"}
+    return {
+        "id": "acct_sample",
+        "object": "payout_guard",
+        "account": "acct_sample",
+        "state": GuardState.ON,
+        "why": "1 open refund request: 50.00 USD more than the account's own minimum stay in it.",
+        "since": int(now.timestamp()),
+        "settings": [
+            {"setting": "usd", "own": None, "written": 5_000, "drifted": False, "found": None}
+        ],
+    }
 
 
 def _event(now: datetime) -> dict[str, Any]:

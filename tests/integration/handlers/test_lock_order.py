@@ -6,14 +6,17 @@ What a unit locks is read off the statements it sends; PostgreSQL is where rows 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
 from handlers.inbox import process_due_events
+from handlers.operate import Action, act
 from handlers.release import run_due_lane
 from refunds.ids import LaneId, RefundId
+from refunds.policy import PayoutGuard, PolicyBook
 from store.database import Database
 from store.lanes import mark_due
 from store.requests import lock_request
@@ -107,3 +110,20 @@ def test_an_event_marks_lanes_after_the_last_of_its_refunds(postgres_url: str) -
     assert len(moves) >= 2
     assert marks
     assert min(marks) > max(moves)
+
+
+def test_guards_are_marked_last_of_all(stage: Stage) -> None:
+    book = PolicyBook(default={"payout_guard": PayoutGuard.ON})
+    stage.services = replace(stage.services, policies=book)
+    account = stage.account(payouts="daily")
+    with statements() as taken:
+        request = stage.wish(stage.paid(account, 5000))
+    with statements() as ended:
+        act(stage.services, Action.CANCEL, request, note="never mind", actor="ann")
+    for seen in (taken, ended):
+        said = [s for s, _ in seen if not s.lstrip().startswith("SELECT") or "FOR UPDATE" in s]
+        guards = [n for n, s in enumerate(said) if re.search(r"(UPDATE|INTO) payout_guard\b", s)]
+        others = [n for n, s in enumerate(said) if _MARKS.match(s) or _LOCKS.search(s)]
+        assert guards
+        assert others
+        assert min(guards) > max(others)

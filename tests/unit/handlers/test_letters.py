@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jinja2 import TemplateNotFound
 
+from handlers.guard_view import GuardView
 from handlers.notifications.mail import one_line
 from handlers.notifications.samples import sample
 from handlers.notifications.wording import TEMPLATES, money, template_name, write_letter
@@ -56,6 +57,8 @@ def test_samples_of_requests_have_the_fields_of_the_api(kind: Kind) -> None:
     if told.payload["data"]["object"] == "refund_request":
         assert set(told.payload["data"]) == set(RequestView.__annotations__)
         assert "buyer_text" in told.payload
+    if told.payload["data"]["object"] == "payout_guard":
+        assert set(told.payload["data"]) == set(GuardView.__annotations__)
 
 
 @pytest.mark.parametrize("kind, reader", WRITTEN)

@@ -56,6 +56,7 @@ def test_a_foreign_value_is_told_not_fought_and_stays(
     assert (
         "Somebody changed the minimum balance in USD from 60.00 USD" in stage.guard(account)["why"]
     )
+    assert stage.history(account).count("drifted") == 1
     # Not fought for a second request either.
     end(stage, stage.owed(account, 700))
     assert stage.minimum(account) == left

@@ -1,12 +1,19 @@
 """Whatever happens while a guard is on, the operator's own settings stand there afterwards."""
 
+from dataclasses import replace
+
 import pytest
 
+from gateway.client import StripeGateway
 from handlers.operate import Action, act
+from handlers.release import run_due_lane
 from refunds.guard import GuardState
 from refunds.ids import RequestId
 from refunds.lifecycle import Status
 from refunds.policy import PayoutGuard
+from refunds.steps import StepOutcome, StripeCall
+from sandbox.inprocess import BASE
+from tests.support.event_stage import KEY
 from tests.support.guard_stage import GuardStage
 
 OWN = {"usd": 1_000}
@@ -72,6 +79,26 @@ def test_a_covered_refund_changes_nobodys_settings(stage: GuardStage) -> None:
     assert stage.status(request) is Status.SUCCEEDED
     assert [len(call["params"]) for call in stage.writes(account)] == [1]  # by its operator
     assert stage.history(account) == []
+
+
+def test_a_release_that_is_under_way_is_waited_for(stage: GuardStage) -> None:
+    account = stage.shop(own=OWN)
+    charge = stage.pay(account, 10_000)
+    stage.has(account, 10_000)
+    looked = []
+
+    class Slow(StripeGateway):
+        """Another worker looks between prepare and call, when the money is still to be taken."""
+
+        def execute(self, call: StripeCall) -> StepOutcome:
+            looked.append(stage.guard_once())
+            return super().execute(call)
+
+    slow = Slow(KEY, api_base=BASE, http_client=stage.sandbox.http_client(), clock=stage.now)
+    request = stage.hold(charge, 5_000)
+    assert run_due_lane(replace(stage.services, gateway=slow, worker="slow"))
+    assert stage.status(request) is Status.SUCCEEDED
+    assert looked == [False]
 
 
 def test_an_unknown_outcome_keeps_its_money_there(stage: GuardStage) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from handlers.guard_trust import is_guarded
+from handlers.operate import Action, act
 from refunds.guard import GuardState
 from refunds.ids import AccountId
 from refunds.lifecycle import Status
+from refunds.retry import CLOSED_CIRCUIT
+from store.lanes import load_circuit
 from store.tables.requests import Mode
 from tests.support.guard_stage import GuardStage
 
@@ -67,11 +70,15 @@ def test_an_account_paid_out_by_hand_is_left_as_it_is(stage: GuardStage) -> None
 def test_a_key_without_the_permission_holds_up_no_refund(stage: GuardStage, method: str) -> None:
     account = stage.shop()
     stage.fault("revoked_key", "/v1/balance_settings", method=method, times=None)
-    request = stage.owed(account, 5_000)
+    request = stage.hold(stage.pay(account, 10_000), 5_000)
+    stage.later(3)
+    assert stage.guard_once()
+    with stage.database.reading() as unit:
+        # The account's own circuit stays closed: its balance can be read all the same.
+        assert load_circuit(unit, account) == CLOSED_CIRCUIT
     guard = stage.guard(account)
     assert guard["state"] is GuardState.BLOCKED
     assert "permission for balance settings" in guard["why"]
-    # The account's own circuit stays closed: the balance can be read, the refund goes out.
     stage.earn(account, 5_000)
     assert stage.status(request) is Status.SUCCEEDED
     assert len(stage.told(account)) == 1
@@ -100,3 +107,17 @@ def test_in_shadow_mode_nothing_is_written(stage: GuardStage) -> None:
     stage.services = live
     stage.sweep()
     assert stage.writes(account) == []
+
+
+def test_a_guard_from_live_days_is_left_alone_in_shadow_mode(stage: GuardStage) -> None:
+    live = stage.services
+    account = stage.shop(own={"usd": 1_000})
+    request = stage.owed(account, 5_000)
+    stage.services = replace(live, mode=Mode.SHADOW)
+    act(live, Action.CANCEL, request, note="never mind", actor="ann")
+    stage.settle()
+    stage.sweep()
+    assert stage.minimum(account) == {"usd": 6_000}
+    stage.services = live
+    stage.settle()
+    assert stage.minimum(account) == {"usd": 1_000}
