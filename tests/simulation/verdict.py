@@ -24,6 +24,7 @@ from store.tables.observations import Refund
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Charge, RefundRequest
 from tests.simulation.scene import Scene
+from tests.simulation.told import misled
 
 _NOT_LIVE: Final = ("failed", "canceled")
 
@@ -53,6 +54,7 @@ class Verdict:
             *self._reversals(),
             *self._unexplained(),
             *self._disputed(),
+            *misled(self.unit, self.requests),
         ]
 
     def all_released(self) -> list[str]:
