@@ -84,6 +84,7 @@ def test_an_account_is_read() -> None:
     body = {
         "id": "acct_1",
         "country": "DE",
+        "email": "shop@shop.example",
         "default_currency": "EUR",
         "charges_enabled": True,
         "payouts_enabled": False,
@@ -96,6 +97,8 @@ def test_an_account_is_read() -> None:
     assert (account.charges_enabled, account.payouts_enabled) == (True, False)
     assert (account.losses_payments, account.payout_interval) == ("application", "daily")
     assert account.platform_controlled
+    assert account.email == "shop@shop.example"
+    assert "shop@" not in repr(account)
     assert account.standing is AccountStanding.REJECTED
 
 
@@ -117,6 +120,7 @@ def test_what_an_account_does_not_show_is_left_open(body: Mapping[str, object]) 
     account = gateway_over(Canned(always(200, body))).read_account(ACCOUNT)
     assert (account.country, account.default_currency, account.payout_interval) == (None,) * 3
     assert (account.charges_enabled, account.platform_controlled) == (False, False)
+    assert account.email is None
     assert account.standing is AccountStanding.ACTIVE
 
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.notifications.channel import Delivered, Message, Undeliverable
+from handlers.notifications.channel import Delivered, Message, TryLater, Undeliverable
+from handlers.notifications.configured import Mailing, MailServer
 from handlers.notifications.deadlines import tell_deadlines
+from handlers.notifications.mail import MailChannel
 from handlers.notifications.samples import sample
 from handlers.operate import Action, act
 from handlers.reconcile import reconcile
-from refunds.notifications import Kind
+from refunds.notifications import Audience, Kind
 from store.tables.outbox import DispatchState
 from store.tables.requests import Mode
 from tests.support.receivers import (
@@ -151,3 +153,25 @@ def test_no_field_of_a_letter_becomes_a_header(stage: Stage, post: MailReceiver)
         refused = mail(stage, post).send(Message(told=told, address=f"operations:{address}"))
         assert isinstance(refused, Undeliverable)
     assert len(post.letters) == 1
+
+
+def test_nothing_goes_in_the_clear_to_a_server_that_is_not_on_this_machine(
+    stage: Stage, post: MailReceiver
+) -> None:
+    # The server offers no STARTTLS: no letter and no password may go there.
+    server = MailServer(
+        host="127.0.0.1",
+        port=post.port,
+        tls_from_start=False,
+        in_the_clear=False,
+        user="me",
+        password="secret",
+    )
+    to = {Audience.OPERATIONS: (SUPPORT,)}
+    mailing = Mailing(server=server, sender="refunds@shop.example", to=to)
+    told = sample(Kind.TEST, stage.now())
+    channel = MailChannel(mailing, lambda _account: None)
+    outcome = channel.send(Message(told=told, address=f"operations:{SUPPORT}"))
+    assert isinstance(outcome, TryLater)
+    assert outcome.receiver_unwell
+    assert post.tries == []
