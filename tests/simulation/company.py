@@ -5,12 +5,13 @@ It starts their work and lets it go on or die; what they do is the project's own
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from gateway.client import StripeGateway
 from handlers.services import Services
 from refunds.errors import SluiceError
-from refunds.policy import Policy, PolicyBook
+from refunds.money import Currency
+from refunds.policy import OnDeadline, Order, Partial, Policy, PolicyBook
 from runtime.worker import STEPS, Step
 from sandbox.inprocess import BASE
 from store.database import Database, DatabaseUnavailableError
@@ -139,14 +140,36 @@ def hire(scene: Scene, url: str, seed: int) -> Company:
             clock=scene.now,
         ),
         chance=chance,
-        policy=Policy(
-            starve_after=chance.choice([1, 3, 10]),
-            count_own_pending=chance.random() < 0.8,
+        policy=_policy(
+            seed,
+            Policy(
+                starve_after=chance.choice([1, 3, 10]),
+                count_own_pending=chance.random() < 0.8,
+            ),
         ),
     )
     with company.database.unit_of_work() as unit:
         pin_platform(unit, company.gateway.read_platform(), scene.now())
     return company
+
+
+def _policy(seed: int, plain: Policy) -> Policy:
+    """Return the plain policy, or in half of the worlds one that uses everything there is."""
+    chance = random.Random(f"{seed}:policy")
+    if chance.random() < 0.5:
+        return plain
+    usd, eur = Currency("usd"), Currency("eur")
+    return replace(
+        plain,
+        order=chance.choice(list(Order)),
+        on_deadline=chance.choice(list(OnDeadline)),
+        small_shortfall={usd: 2_000, eur: 2_000},
+        covered_per_day={usd: 5_000, eur: 3_000},
+        exposure_limit={usd: 6_000},
+        partial=Partial(minimum={usd: 500, eur: 500}, parts=chance.choice([2, 3, 5])),
+        review_above={usd: 20_000},
+        minimum_balance={usd: chance.choice([0, 300])},
+    )
 
 
 def _expected(turn: Turn) -> bool:
