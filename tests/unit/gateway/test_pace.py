@@ -73,6 +73,12 @@ def test_under_load_nearly_all_that_is_allowed_is_used() -> None:
 
 
 def test_a_call_that_moves_money_never_waits_for_reads() -> None:
+    # One of forty is kept: the fortieth read waits for the next second.
+    clock = Clock()
+    pace = clock.pace(40, 10)
+    for number in range(40):
+        clock.call(pace, f"get /{number % 6}")
+    assert [clock.begun[38][0], clock.begun[39][0]] == pytest.approx([1_000.0, 1_001.0])
     clock = Clock()
     pace = clock.pace(40, 10)
     for number in range(39):
