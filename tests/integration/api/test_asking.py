@@ -151,6 +151,37 @@ def test_an_unknown_payment_is_named_as_the_caller_did(caller: Caller, name: str
     assert count(caller.stage) == 0
 
 
+def test_a_split_payment_asks_which_transfers(caller: Caller) -> None:
+    one, two = caller.stage.account(9000), caller.stage.account(9000)
+    charge, transfers = caller.stage.paid_split(6000, [(one, 3000), (two, 2000)])
+    for path in ("/refund_requests", "/refund_requests/preview"):
+        unclear = caller.post(path, {"charge": charge})
+        assert unclear.status_code == 422
+        error = error_of(unclear)
+        assert (error["code"], error["param"]) == ("transfers_ambiguous", "transfers")
+        assert all(transfer in error["message"] for transfer in transfers)
+    batch = caller.post(
+        "/refund_requests/batch",
+        {"refund_requests": [{"charge": charge, "idempotency_key": "unclear"}]},
+    )
+    assert batch.json is not None
+    assert batch.json["data"][0]["status"] == 422
+    assert count(caller.stage) == 0
+    named = [{"transfer": transfers[0], "amount": 1000}, {"transfer": transfers[1]}]
+    body = {"charge": charge, "amount": 3000, "transfers": named}
+    made = caller.post("/refund_requests", body, key="split")
+    assert made.json is not None
+    assert (made.status_code, made.json["charge_type"]) == (201, "separate")
+    assert caller.post("/refund_requests", body, key="split").status_code == 200
+    other = {**body, "transfers": named[:1]}
+    assert error_of(caller.post("/refund_requests", other, key="split"))["type"] == (
+        "idempotency_error"
+    )
+
+
+TRANSFER: Final = {"transfer": "tr_1"}
+
+
 def test_an_account_that_shows_nothing_is_no_outage(caller: Caller) -> None:
     wish = {"charge": "ch_1", "account": "acct_mistyped"}
     answer = caller.post("/refund_requests/preview", wish)
@@ -180,6 +211,21 @@ ODD: Final[list[tuple[Any, str, str | None]]] = [
         for amount in NO_AMOUNTS
     ],
     ({"charge": CHARGE, "account": "acct_%"}, "parameter_invalid", "account"),
+    ({"charge": CHARGE, "transfers": TRANSFER}, "parameter_invalid", "transfers"),
+    ({"charge": CHARGE, "transfers": ["tr_1"]}, "parameter_invalid", "transfers.0"),
+    ({"charge": CHARGE, "transfers": [{}]}, "parameter_missing", "transfers.0.transfer"),
+    (
+        {"charge": CHARGE, "transfers": [{**TRANSFER, "amount": 0}]},
+        "parameter_invalid",
+        "transfers.0.amount",
+    ),
+    (
+        {"charge": CHARGE, "transfers": [{**TRANSFER, "account": "acct_1"}]},
+        "parameter_unknown",
+        "transfers.0.account",
+    ),
+    ({"charge": CHARGE, "transfers": [TRANSFER] * 2}, "parameter_invalid", "transfers"),
+    ({"charge": CHARGE, "transfers": [TRANSFER] * 51}, "parameter_invalid", "transfers"),
     ({"charge": CHARGE, "reason": "bored"}, "parameter_invalid", "reason"),
     ({"charge": CHARGE, "reason": None}, "parameter_invalid", "reason"),
     ({"charge": CHARGE, "additional": 1}, "parameter_invalid", "additional"),

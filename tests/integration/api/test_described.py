@@ -86,11 +86,16 @@ def test_no_answer_is_a_500_or_undescribed(
 
 
 def odd_on_purpose(case: Any) -> bool:
-    """What JSON Schema can't forbid: 5.0 counts as an integer there, and of the two directions of
-    a list only one can be turned to.
+    """What JSON Schema can't forbid: 5.0 counts as an integer there, a transfer may be named twice
+    with two amounts, and of the two directions of a list only one can be turned to.
     """
-    amount = case.body.get("amount") if isinstance(case.body, dict) else None
-    return isinstance(amount, float) or {"starting_after", "ending_before"} <= set(case.query)
+    if {"starting_after", "ending_before"} <= set(case.query):
+        return True
+    wish = case.body if isinstance(case.body, dict) else {}
+    transfers = wish.get("transfers", [])
+    names = [each["transfer"] for each in transfers]
+    amounts = [each.get("amount") for each in (wish, *transfers)]
+    return len(names) > len(set(names)) or any(isinstance(each, float) for each in amounts)
 
 
 load_all_checks()
