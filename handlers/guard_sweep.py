@@ -9,10 +9,10 @@ from typing import Final
 from handlers.policies import policy_of
 from handlers.services import Services
 from handlers.signals import announce_work
-from refunds.ids import AccountId, LaneId, account_of
+from refunds.ids import AccountId, LaneId
 from refunds.policy import PayoutGuard
 from store.database import Unit
-from store.guard_marks import guards_in_force, mark_guards, open_guard
+from store.guard_marks import accounts_waited_for, guards_in_force, mark_guards, open_guard
 from store.lanes import lanes_with_waiting
 from store.tables.requests import Mode
 
@@ -35,8 +35,8 @@ def _sweep_waiting(services: Services, keep: Callable[[], None]) -> int:
     while True:
         with services.database.unit_of_work() as unit:
             lanes = lanes_with_waiting(unit, after, _PAGE)
-            wanted = [each for each in map(account_of, lanes) if _wants(services, unit, each)]
-            accounts = [each for each in wanted if each is not None]
+            behind = accounts_waited_for(unit, lanes)
+            accounts = [each for each in behind if _wants(services, unit, each)]
             for account in accounts:
                 open_guard(unit, account, services.clock())
             _mark(services, unit, accounts)
@@ -61,9 +61,7 @@ def _sweep_in_force(services: Services, keep: Callable[[], None]) -> int:
         keep()
 
 
-def _wants(services: Services, unit: Unit, account: AccountId | None) -> bool:
-    if account is None:
-        return False
+def _wants(services: Services, unit: Unit, account: AccountId) -> bool:
     return policy_of(services, unit, account).payout_guard is not PayoutGuard.OFF
 
 

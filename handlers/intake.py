@@ -222,7 +222,7 @@ def record_first(unit: Unit, row: RefundRequest, assessment: Assessment, now: da
     if target is not None:
         move(unit, row, Bucket.REQUESTED, target, row.amount_minor, because)
     if row.account is not None and _wants_guard(row, assessment):
-        money_moved(unit, AccountId(row.account), now, "intake", opens=True)
+        money_moved(unit, row.id, AccountId(row.account), now, "intake", opens=True)
     if decision.outcome in (Outcome.RELEASE, Outcome.HOLD):
         lane = lane_of(AccountId(row.account) if row.account else None)
         mark_due(unit, lane, now, "intake", row.mode)

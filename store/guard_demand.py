@@ -6,15 +6,17 @@ It may not weigh what each of them needs.
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Select, func, text, union_all
+from sqlalchemy import Select, func, or_, text, union, union_all
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
+from refunds.attempt import Purpose
 from refunds.facts import RefundStatus
 from refunds.ids import AccountId, lane_of
 from refunds.lifecycle import Bucket
 from store.database import Unit
 from store.tables.attempts import PREPARED_ONLY, ReleaseAttempt
+from store.tables.legs import RequestLeg
 from store.tables.observations import Refund
 from store.tables.requests import WAITING_ONLY, Charge, Mode, RefundRequest, RequestBucket
 
@@ -33,7 +35,13 @@ class OpenRequest:
 
 def wanting_money(unit: Unit, account: AccountId) -> list[OpenRequest]:
     """Return the live requests, oldest first, for which the account's money should stay."""
-    parts = union_all(_waiting(account), _releasing(account)).subquery()
+    # A request that is at home there and draws on it once more is one request all the same: the
+    # union leaves doubles out.
+    at_home = col(RequestBucket.lane) == lane_of(account)
+    waiting = union(_waiting().where(at_home), _on_legs(_waiting(), account)).subquery()
+    parts = union_all(
+        sa_select(waiting.c.request_id, waiting.c.amount_minor), _releasing(account)
+    ).subquery()
     sums = (
         select(parts.c.request_id, func.sum(parts.c.amount_minor).label("amount_minor"))
         .group_by(parts.c.request_id)
@@ -54,7 +62,7 @@ def wanting_money(unit: Unit, account: AccountId) -> list[OpenRequest]:
     ]
 
 
-def _waiting(account: AccountId) -> Select[str, int]:
+def _waiting() -> Select[str, Bucket, int]:
     # Its money was taken with the refund that waits for the buyer.
     taken_already = (
         select(Refund.id)
@@ -63,16 +71,32 @@ def _waiting(account: AccountId) -> Select[str, int]:
         .exists()
     )
     return (
-        sa_select(col(RequestBucket.request_id), col(RequestBucket.amount_minor))
-        .where(text(WAITING_ONLY), col(RequestBucket.lane) == lane_of(account))
+        sa_select(
+            col(RequestBucket.request_id),
+            col(RequestBucket.bucket),
+            col(RequestBucket.amount_minor),
+        )
+        .where(text(WAITING_ONLY))
         # What is only requested is about to be released, or held.
         .where(col(RequestBucket.bucket) != Bucket.REQUESTED)
         .where((col(RequestBucket.bucket) != Bucket.REVIEW) | ~taken_already)
     )
 
 
+def _on_legs(waiting: Select[str, Bucket, int], account: AccountId) -> Select[str, Bucket, int]:
+    return waiting.join(
+        RequestLeg, col(RequestLeg.request_id) == col(RequestBucket.request_id)
+    ).where(col(RequestLeg.account) == account)
+
+
 def _releasing(account: AccountId) -> Select[str, int]:
     """Attempts without an outcome: looked for where they are few, not among all buckets."""
+    legs = select(RequestLeg.request_id).where(col(RequestLeg.account) == account)
     return sa_select(col(ReleaseAttempt.request_id), col(ReleaseAttempt.amount_minor)).where(
-        text(PREPARED_ONLY), col(ReleaseAttempt.lane) == lane_of(account)
+        text(PREPARED_ONLY),
+        col(ReleaseAttempt.purpose) != Purpose.COMPENSATION,
+        or_(
+            col(ReleaseAttempt.lane) == lane_of(account),
+            col(ReleaseAttempt.request_id).in_(legs),
+        ),
     )

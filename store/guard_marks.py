@@ -3,7 +3,7 @@
 It may not know what the guard wants or holds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,9 +13,11 @@ from sqlmodel import col, select
 
 from refunds.errors import LeaseLostError
 from refunds.guard import GuardState
-from refunds.ids import AccountId
+from refunds.ids import AccountId, LaneId, RequestId, account_of
 from store.database import Unit
 from store.tables.guards import DUE_ONLY, GuardedSetting, PayoutGuard
+from store.tables.legs import RequestLeg
+from store.tables.requests import WAITING_ONLY, RequestBucket
 from store.upsert import insert_or_ignore
 
 GUARD_LEASE: Final = timedelta(seconds=15)
@@ -41,36 +43,67 @@ class GuardClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moved:
-    """News of one account in one unit."""
+    """News of one request in one unit."""
 
+    account: AccountId
     at: datetime
     cause: str
     opens: bool
 
 
 def money_moved(
-    unit: Unit, account: AccountId, at: datetime, cause: str, *, opens: bool = False
+    unit: Unit,
+    request: RequestId | str,
+    account: AccountId,
+    at: datetime,
+    cause: str,
+    *,
+    opens: bool = False,
 ) -> None:
-    """Mark the account's guard due in a moment, if it has one, last of all in this unit; with
-    `opens` it gets one.
+    """Mark the guards of a request's accounts due in a moment, those that have one, last of all in
+    this unit; with `opens` they get one. `account` is its home.
 
     Guards come after everything else in the order of locks, and a unit that moves money of a
     request goes on to lock its lane.
     """
-    moved: dict[AccountId, _Moved] = unit.info.setdefault(_MOVED, {})
+    moved: dict[str, _Moved] = unit.info.setdefault(_MOVED, {})
     if not moved:
         unit.before_commit(lambda: _mark_moved(unit))
-    before = moved.get(account)
+    before = moved.get(request)
     opens = opens or (before is not None and before.opens)
-    moved[account] = _Moved(at=at, cause=cause, opens=opens)
+    moved[request] = _Moved(account=account, at=at, cause=cause, opens=opens)
 
 
 def _mark_moved(unit: Unit) -> None:
-    moved: dict[AccountId, _Moved] = unit.info.pop(_MOVED)
-    for account, each in sorted(moved.items()):
-        if each.opens:
-            open_guard(unit, account, each.at)
-        mark_guard(unit, account, each.at + SETTLES_WITHIN, each.cause)
+    moved: dict[str, _Moved] = unit.info.pop(_MOVED)
+    touched: dict[AccountId, list[_Moved]] = {}
+    for each in moved.values():
+        touched.setdefault(each.account, []).append(each)
+    legs = select(RequestLeg.request_id, RequestLeg.account).where(
+        col(RequestLeg.request_id).in_(moved), col(RequestLeg.account).is_not(None)
+    )
+    for request, account in unit.exec(legs):
+        touched.setdefault(AccountId(str(account)), []).append(moved[request])
+    for account, news in sorted(touched.items()):
+        first = news[0]
+        if any(each.opens for each in news):
+            open_guard(unit, account, first.at)
+        mark_guard(unit, account, first.at + SETTLES_WITHIN, first.cause)
+
+
+def accounts_waited_for(unit: Unit, lanes: Sequence[LaneId]) -> list[AccountId]:
+    """Return the connected accounts on which what waits in these lanes draws, their own among
+    them, in order.
+    """
+    legs = (
+        select(RequestLeg.account)
+        .join(RequestBucket, col(RequestBucket.request_id) == col(RequestLeg.request_id))
+        .where(text(WAITING_ONLY), col(RequestBucket.lane).in_(lanes))
+        .where(col(RequestLeg.account).is_not(None))
+        .distinct()
+    )
+    homes = {account for account in map(account_of, lanes) if account is not None}
+    return sorted(homes | {AccountId(str(account)) for account in unit.exec(legs)})
 
 
 def open_guard(unit: Unit, account: AccountId, now: datetime) -> None:

@@ -94,7 +94,7 @@ def move(
     request.status = status_of(amounts_of(unit, RequestId(request.id)))
     unit.add(request)
     if request.account is not None and request.mode is Mode.LIVE:
-        money_moved(unit, AccountId(request.account), because.at, because.cause)
+        money_moved(unit, request.id, AccountId(request.account), because.at, because.cause)
     tell_of_bucket(unit, request, target, at=because.at, why=because.why)
 
 

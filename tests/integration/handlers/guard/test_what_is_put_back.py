@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from gateway.client import StripeGateway
+from handlers.intake import take_in
 from handlers.operate import Action, act
 from handlers.release import run_due_lane
 from refunds.guard import GuardState
-from refunds.ids import RequestId
+from refunds.ids import RequestId, TransferId
 from refunds.lifecycle import Status
 from refunds.policy import PayoutGuard
 from refunds.steps import StepOutcome, StripeCall
+from refunds.wish import TransferWish, Wish
 from sandbox.inprocess import BASE
 from tests.support.event_stage import KEY
 from tests.support.guard_stage import GuardStage
@@ -176,3 +178,36 @@ def test_the_sweep_guards_what_was_there_before_the_policy(stage: GuardStage) ->
     stage.policy()
     stage.sweep()
     assert stage.minimum(account) == {"usd": 5_000}
+
+
+def test_every_account_of_a_split_payment_is_guarded(stage: GuardStage) -> None:
+    first, second = stage.shop(own=OWN), stage.shop()
+    shares = [{"destination": first, "amount": 6_000}, {"destination": second, "amount": 3_000}]
+    paid = stage.order("payments", amount=10_000, charge_type="separate", transfers=shares)
+    for account in (first, second):
+        stage.has(account, 0)
+    wish = Wish(
+        payment=paid["charge"]["id"],
+        amount_minor=None,
+        transfers=tuple(
+            TransferWish(transfer=TransferId(each["id"]), amount_minor=None)
+            for each in paid["transfers"]
+        ),
+    )
+    request = take_in(stage.services, wish, idempotency_key="split", actor="shop").request
+    stage.settle()
+    # Each keeps what its own transfer brought: 1,000 + 6,000, and 3,000.
+    assert stage.minimum(first) == {"usd": 7_000}
+    assert stage.minimum(second) == {"usd": 3_000}
+    ended(stage, request, Action.CANCEL)
+    assert stage.minimum(first) == OWN
+    assert stage.minimum(second) is None
+
+    # Those that a policy guards later are found by the sweep.
+    stage.policy(PayoutGuard.OFF)
+    wish = replace(wish, additional=True)
+    take_in(stage.services, wish, idempotency_key="again", actor="shop")
+    stage.settle()
+    stage.policy()
+    stage.sweep()
+    assert stage.minimum(second) == {"usd": 3_000}
