@@ -5,7 +5,7 @@ It may not take money that a request waits for, nor more than is left of the ori
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +16,7 @@ from handlers import circuit
 from handlers.policies import policy_of
 from handlers.recovery_outcome import carry_out_recovery
 from handlers.services import Services
-from refunds.facts import AccountStanding, BalanceFacts, ChargeFacts
+from refunds.facts import AccountStanding, BalanceFacts, ChargeFacts, TransferFacts
 from refunds.ids import AccountId, RecoveryId, RequestId, lane_of, mint
 from refunds.money import Currency
 from refunds.policy import Policy, RecoveryStep
@@ -32,6 +32,7 @@ from store.attempts import (
 )
 from store.charges import lock_charge, save_charge
 from store.database import Unit
+from store.legs import attempt_legs
 from store.observations import standing_of
 from store.queued import queued_by_others
 from store.recovery import (
@@ -150,13 +151,13 @@ def _prepare(
     Locks, in everybody's order: charge, then the purse.
     """
     now = services.clock()
-    transfer = charge.transfer
-    if transfer is None or transfer.account != account.id:
-        return None
     currency = owed.exposed.currency
     with services.database.unit_of_work() as unit:
         save_charge(unit, charge)
         lock_charge(unit, charge.charge)
+        transfer = _transfer_to(unit, account.id, owed, charge)
+        if transfer is None:
+            return None
         lock_purses(unit, [(lane_of(account.id), currency)])
         if under_way(unit, owed.attempt):
             return None
@@ -171,27 +172,43 @@ def _prepare(
         )
         if collectable is None:
             return None
-        return _store(unit, owed, charge, collectable, now)
+        return _store(unit, owed, transfer, collectable, now)
+
+
+def _transfer_to(
+    unit: Unit, account: AccountId, owed: Owed, charge: ChargeFacts
+) -> TransferFacts | None:
+    """Return the transfer that gave the account its part, with what was reversed of it by now; of
+    several the one of which most is left.
+    """
+    if charge.transfer is not None:
+        return charge.transfer if charge.transfer.account == account else None
+    read = {transfer.transfer: transfer for transfer in charge.transfers}
+    theirs = [
+        replace(transfer, reversed_minor=read[transfer.transfer].reversed_minor)
+        for _, transfer in attempt_legs(unit, owed.attempt)
+        if transfer.account == account and transfer.transfer in read
+    ]
+    return max(theirs, key=lambda t: t.amount.amount_minor - t.reversed_minor, default=None)
 
 
 def _store(
-    unit: Unit, owed: Owed, charge: ChargeFacts, collectable: Collectable, now: datetime
+    unit: Unit, owed: Owed, transfer: TransferFacts, collectable: Collectable, now: datetime
 ) -> RecoveryId:
     release = get_attempt(unit, owed.attempt)
     assert release is not None, "exposure comes from an attempt"
-    assert charge.transfer is not None, "checked by the caller"
     recovery = RecoveryId(mint("rv", now))
     request = RequestId(release.request_id)
-    call = recovery_call(recovery, request, charge.transfer, collectable.reversal_minor)
+    call = recovery_call(recovery, request, transfer, collectable.reversal_minor)
     add_recovery(
         unit,
         RecoveryAttempt(
             id=recovery,
             attempt_id=owed.attempt,
             request_id=request,
-            charge_id=charge.charge,
-            account=charge.transfer.account,
-            transfer=charge.transfer.transfer,
+            charge_id=owed.charge,
+            account=transfer.account,
+            transfer=transfer.transfer,
             reversal_minor=collectable.reversal_minor,
             takes_minor=collectable.takes.amount_minor,
             currency=collectable.takes.currency,
@@ -201,5 +218,7 @@ def _store(
             next_try_at=now + ATTEMPT_LEASE,
         ),
     )
-    _log.info("recovery.prepared", recovery=recovery, attempt=owed.attempt, account=charge.account)
+    _log.info(
+        "recovery.prepared", recovery=recovery, attempt=owed.attempt, account=transfer.account
+    )
     return recovery

@@ -15,7 +15,7 @@ from handlers.services import Services
 from refunds.attempt import KEY_FORGOTTEN_AFTER, AttemptState, Recovery, how_to_recover
 from refunds.errors import LeaseLostError
 from refunds.exposure import ExposureBucket
-from refunds.facts import ReversalFacts
+from refunds.facts import ReversalFacts, TransferFacts
 from refunds.ids import AttemptId, RecoveryId, TransferId
 from refunds.money import Currency, Money
 from refunds.need import taken_minor
@@ -26,6 +26,7 @@ from refunds.steps import Done, Refused, StepOutcome, Unknown, outcome_word
 from store.charges import load_charge, lock_charge
 from store.database import Unit
 from store.ledger import Because, move_exposure
+from store.legs import attempt_legs
 from store.outbox import tell
 from store.recovery import (
     call_of_recovery,
@@ -142,11 +143,8 @@ def _made(unit: Unit, row: RecoveryAttempt, made: ReversalFacts, now: datetime) 
     """Book what was taken back: the platform stands in for so much less."""
     reversed_minor = made.amount.amount_minor
     settle_recovery(unit, row, AttemptState.DONE, now, made=(made.reversal, reversed_minor))
-    charge = load_charge(unit, row.charge_id)
-    assert charge is not None, "a recovery has its charge"
-    assert charge.transfer is not None, "only what a transfer carried on is taken back"
     currency = Currency(row.currency)
-    took_minor = taken_minor(charge.transfer, reversed_minor)
+    took_minor = taken_minor(_transfer_of(unit, row), reversed_minor)
     owed_minor = exposed_minor(unit, AttemptId(row.attempt_id), row.account, currency)
     # A refund that failed meanwhile has ended the exposure: nothing is owed for it any more.
     recovered = Money(min(took_minor, owed_minor), currency)
@@ -182,7 +180,17 @@ def _made(unit: Unit, row: RecoveryAttempt, made: ReversalFacts, now: datetime) 
             why=f"{recovered} of what the account owed was taken back ({made.reversal}).",
             attempt=AttemptId(row.attempt_id),
         ),
+        account=row.account,
     )
+
+
+def _transfer_of(unit: Unit, row: RecoveryAttempt) -> TransferFacts:
+    charge = load_charge(unit, row.charge_id)
+    assert charge is not None, "a recovery has its charge"
+    if charge.transfer is not None:
+        return charge.transfer
+    legs = attempt_legs(unit, row.attempt_id)
+    return next(transfer for _, transfer in legs if transfer.transfer == row.transfer)
 
 
 def _try_later(services: Services, unit: Unit, row: RecoveryAttempt, trouble: str) -> None:

@@ -19,6 +19,7 @@ from store.recovery import owed_by
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode
 from tests.integration.handlers.test_policy_keys import movement, swept, under
+from tests.integration.handlers.test_split import named
 from tests.support.stage import KEY, Stage
 
 USD = Currency("usd")
@@ -162,6 +163,24 @@ def test_two_rounds_at_once_take_it_back_once(stage: Stage, account: str) -> Non
     charge = stage.services.gateway.read_payment(owed.charge)
     assert _prepare(stage.services, found, owed, charge) is not None
     assert _prepare(stage.services, found, owed, charge) is None
+
+
+def test_each_account_of_a_split_payment_pays_back_its_own_part(stage: Stage) -> None:
+    first, second = stage.account(), stage.account()
+    charge, (one, two) = stage.paid_split(10_000, [(first, 6000), (second, 3000)])
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    act(stage.services, Action.RELEASE, request, note="we stand in", actor="ada")
+    stage.work()
+    assert (exposure(stage, first), exposure(stage, second)) == (6000, 3000)
+    stage.has(second, 1000)
+    assert collected(stage) == "1 reversal"
+    assert (exposure(stage, first), exposure(stage, second)) == (6000, 2000)
+    stage.has(first, 7000)
+    stage.has(second, 7000)
+    assert collected(stage) == "2 reversals"
+    assert (exposure(stage, first), exposure(stage, second)) == (0, 0)
+    assert collected(stage) == "0 reversals"
 
 
 def test_shadow_mode_takes_nothing_back(stage: Stage, account: str) -> None:
