@@ -32,6 +32,10 @@ def part_that_fits(
         return None
     if ground.policy.partial is None or candidate.by_person:
         return None
+    if candidate.split is not None:
+        # Its accounts' parts were named for the whole: what a share of it takes from each is the
+        # caller's to say.
+        return None
     with services.database.reading() as unit:
         sent = parts_sent(unit, candidate.request)
     bounds = part_bounds(candidate.amount, ground.policy, sent)

@@ -9,6 +9,7 @@ from refunds.policy import Partial
 from store.attempts import attempts_of
 from store.requests import evaluations_of
 from tests.integration.handlers.test_policy_keys import movement, said, short, swept, under
+from tests.integration.handlers.test_split import named
 from tests.support.stage import Stage
 
 USD = Currency("usd")
@@ -46,6 +47,20 @@ def test_what_the_account_covers_goes_out_and_the_rest_waits(stage: Stage) -> No
 def test_without_the_key_it_waits_as_a_whole(stage: Stage) -> None:
     _, request = short(stage, needs=5000, has=2300)
     assert (said(stage, request), stage.refunds()) == (("held", "cover"), [])
+
+
+def test_a_split_payment_goes_out_whole(stage: Stage) -> None:
+    under(stage, partial=IN_THREE)
+    first, second = stage.account(), stage.account()
+    charge, (one, two) = stage.paid_split(10_000, [(first, 6000), (second, 3000)])
+    stage.has(first, 3000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, transfers=named((one, None), (two, None)))
+    stage.work()
+    assert stage.view(request)["amounts"] == {"held": 10_000}
+    stage.has(first, 6000)
+    swept(stage, first)
+    assert stage.view(request)["amounts"] == {"succeeded": 10_000}
 
 
 def test_no_part_leaves_less_than_the_least(stage: Stage) -> None:
