@@ -9,7 +9,7 @@ from refunds.policy import Partial
 from store.attempts import attempts_of
 from store.requests import evaluations_of
 from tests.integration.handlers.test_policy_keys import movement, said, short, swept, under
-from tests.integration.handlers.test_split import named
+from tests.support.split_play import named
 from tests.support.stage import Stage
 
 USD = Currency("usd")

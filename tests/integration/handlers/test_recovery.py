@@ -19,7 +19,7 @@ from store.recovery import owed_by
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode
 from tests.integration.handlers.test_policy_keys import movement, swept, under
-from tests.integration.handlers.test_split import named
+from tests.support.split_play import named
 from tests.support.stage import KEY, Stage
 
 USD = Currency("usd")

@@ -3,71 +3,28 @@
 from typing import Any
 
 import pytest
-from sqlmodel import col, select
 
 from handlers.operate import Action, act
-from handlers.reconcile import reconcile
-from handlers.release import run_due_lane
-from handlers.sweep import sweep
 from refunds.errors import InvalidWishError, TransfersUnclearError
 from refunds.facts import AccountStanding
-from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId, TransferId
-from refunds.money import Currency, Money
+from refunds.ids import AccountId, AttemptId, IdempotencyKey
+from refunds.money import Money
 from refunds.steps import Done, StepKind, StripeCall
-from refunds.wish import TransferWish
 from store.attempts import attempts_of
-from store.ledger import entries_of, exposures_of
-from store.tables.attempts import Reservation
+from store.ledger import exposures_of
+from tests.support.split_play import (
+    USD,
+    balance,
+    calls,
+    look_again,
+    named,
+    path,
+    promised,
+    reversed_of,
+    rule,
+    two_sellers,
+)
 from tests.support.stage import Stage
-
-USD = Currency("usd")
-
-
-def balance(stage: Stage, account: str | None) -> int:
-    facts = stage.services.gateway.read_balance(None if account is None else AccountId(account))
-    return facts.available_in(USD)
-
-
-def look_again(stage: Stage) -> None:
-    sweep(stage.services, lambda: None)
-    stage.work()
-
-
-def two_sellers(stage: Stage, **more: Any) -> tuple[str, str, str, str, str]:
-    """100.00 were paid; 60.00 went to the first, 30.00 to the second, 10.00 stayed."""
-    first, second = stage.account(), stage.account()
-    charge, (one, two) = stage.paid_split(10_000, [(first, 6000), (second, 3000)], **more)
-    return first, second, charge, one, two
-
-
-def named(*transfers: tuple[str, int | None]) -> tuple[TransferWish, ...]:
-    return tuple(TransferWish(transfer=TransferId(t), amount_minor=minor) for t, minor in transfers)
-
-
-def calls(stage: Stage) -> list[tuple[str, int]]:
-    """What was asked of Stripe, in order: the resource, and what it answered."""
-    return [(call["path"].split("/")[-1], call["status"]) for call in stage.calls()]
-
-
-def path(stage: Stage, request: RequestId) -> list[str]:
-    with stage.services.database.reading() as unit:
-        return [entry.to_bucket for entry in entries_of(unit, request)]
-
-
-def rule(stage: Stage, request: RequestId) -> str:
-    decision = stage.view(request)["decision"]
-    assert decision is not None
-    return decision["rule"]
-
-
-def promised(stage: Stage) -> dict[str, int]:
-    with stage.services.database.reading() as unit:
-        rows = unit.exec(select(Reservation).where(col(Reservation.closed_at).is_(None)))
-        return {row.holder: row.amount_minor for row in rows}
-
-
-def reversed_of(stage: Stage, transfer: str) -> int:
-    return stage.services.gateway.read_transfer(TransferId(transfer)).reversed_minor
 
 
 def test_what_each_account_got_is_taken_back_and_then_the_buyer_is_paid(stage: Stage) -> None:
@@ -192,155 +149,6 @@ def test_what_somebody_reversed_before_is_not_taken_again(stage: Stage) -> None:
     assert stage.view(request)["status"] == "succeeded"
     assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
     assert balance(stage, first) == 0
-
-
-def emptied_meanwhile(stage: Stage, account: str, transfer: str) -> None:
-    """A payout at the worst moment: the account is empty once its turn comes."""
-    steps = [{"path": f"/_sandbox/accounts/{account}/balance", "body": {"available": 0}}]
-    path = f"/v1/transfers/{transfer}/reversals"
-    stage.fault("interlude", path=path, after_effect=False, steps=steps)
-
-
-def test_a_refusal_after_a_reversal_gives_the_first_account_its_money_back(stage: Stage) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    emptied_meanwhile(stage, second, two)
-    before = balance(stage, None)
-    stage.work()
-    view = stage.view(request)
-    assert (view["status"], rule(stage, request)) == ("review", "compensated")
-    assert path(stage, request)[2:] == ["releasing", "reversed", "compensated", "review"]
-    assert (balance(stage, first), balance(stage, None)) == (6000, before)
-    assert calls(stage) == [("reversals", 200), ("reversals", 400), ("transfers", 200)]
-    assert promised(stage) == {}
-    # A person lets it try again, once the money is there.
-    stage.has(second, 3000)
-    act(stage.services, Action.APPROVE, request, note="they are owed", actor="ada")
-    stage.work()
-    assert stage.view(request)["status"] == "succeeded"
-    assert (balance(stage, first), balance(stage, second)) == (0, 0)
-    # The second time the first account's money is in the transfer that gave it back.
-    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
-    assert [name for name, _ in calls(stage)] == [
-        "reversals",
-        "reversals",
-        "transfers",
-        "reversals",
-        "reversals",
-        "refunds",
-    ]
-
-
-def test_a_refused_refund_gives_everything_back(stage: Stage) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    steps = [{"path": "/_sandbox/disputes", "body": {"charge": charge}}]
-    stage.fault("interlude", after_effect=False, steps=steps)
-    before = balance(stage, None)
-    stage.work()
-    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "compensated")
-    assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
-    assert stage.refunds() == []
-    assert before > 0
-
-
-def test_a_late_failure_keeps_what_was_taken_for_the_next_try(stage: Stage) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    stage.work()
-    (refund,) = stage.refunds()
-    stage.sandbox.control("POST", f"refunds/{refund['id']}/fail", {})
-    reconcile(stage.services)
-    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "refund_failed")
-    act(stage.services, Action.APPROVE, request, note="another bank", actor="ada")
-    stage.work()
-    assert stage.view(request)["status"] == "succeeded"
-    assert [name for name, _ in calls(stage)] == ["reversals", "reversals", "refunds", "refunds"]
-    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
-
-
-def test_a_late_failure_that_is_closed_gives_the_accounts_their_money_back(stage: Stage) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    stage.work()
-    (refund,) = stage.refunds()
-    stage.sandbox.control("POST", f"refunds/{refund['id']}/fail", {})
-    reconcile(stage.services)
-    act(stage.services, Action.CLOSE, request, note="paid in cash", actor="ada")
-    stage.work()
-    assert stage.view(request)["status"] == "closed"
-    assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
-    assert promised(stage) == {}
-
-
-def test_giving_back_waits_for_the_platforms_money(stage: Stage) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    emptied_meanwhile(stage, second, two)
-    run_due_lane(stage.services)
-    stage.has("platform", 0)
-    stage.work()
-    assert stage.view(request)["status"] == "reversed"
-    stage.has("platform", 10_000)
-    stage.later(hours=1)
-    stage.work()
-    assert stage.view(request)["status"] == "review"
-    assert balance(stage, first) == 6000
-
-
-@pytest.mark.parametrize("fault", ["lost_response", "reset"])
-@pytest.mark.parametrize("step", ["reversals", "refunds"])
-@pytest.mark.parametrize("wait", [{"minutes": 1}, {"hours": 25}], ids=["minute", "day"])
-def test_whatever_stays_unanswered_is_done_exactly_once(
-    stage: Stage, fault: str, step: str, wait: dict[str, int]
-) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    place = f"/v1/transfers/{two}/reversals" if step == "reversals" else "/v1/refunds"
-    stage.fault(fault, path=place)
-    run_due_lane(stage.services)
-    stage.later(**wait)
-    stage.work()
-    view = stage.view(request)
-    if (fault, step, wait) == ("reset", "reversals", {"hours": 25}):
-        # Proved never made, with the first one taken: everything is given back.
-        assert (view["status"], balance(stage, first)) == ("review", 6000)
-        assert stage.refunds() == []
-        return
-    assert view["status"] == "succeeded"
-    assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
-    assert len(stage.refunds()) == 1
-
-
-@pytest.mark.parametrize("fault", ["lost_response", "reset"])
-@pytest.mark.parametrize("wait", [{"minutes": 1}, {"hours": 25}], ids=["minute", "day"])
-def test_an_unanswered_transfer_back_is_made_once(
-    stage: Stage, fault: str, wait: dict[str, int]
-) -> None:
-    first, second, charge, one, two = two_sellers(stage)
-    stage.has(first, 6000)
-    stage.has(second, 3000)
-    request = stage.wish(charge, transfers=named((one, None), (two, None)))
-    emptied_meanwhile(stage, second, two)
-    stage.fault(fault, path="/v1/transfers")
-    stage.work()
-    assert stage.view(request)["status"] == "reversed"
-    stage.later(**wait)
-    stage.work()
-    assert stage.view(request)["status"] == "review"
-    assert balance(stage, first) == 6000
 
 
 def test_a_person_releases_it_uncovered_and_each_account_owes_its_own(stage: Stage) -> None:
