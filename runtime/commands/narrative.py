@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import RenderableType
 
+from refunds.attempt import Purpose
 from refunds.decision import Outcome
 from runtime.commands.story import Story, Tried
 from runtime.display import moment, money, table
@@ -109,12 +110,15 @@ def _figures(row: EvaluationRow) -> Iterator[str]:
 def _framed(tried: Tried) -> Iterator[Line]:
     """Yield how an attempt began and ended."""
     attempt = tried.attempt
-    kind = "uncovered" if attempt.uncovered else "covered"
-    amount = money(attempt.amount_minor, attempt.currency)
+    if attempt.purpose is Purpose.COMPENSATION:
+        aim = "giving back what was reversed"
+    else:
+        kind = "uncovered" if attempt.uncovered else "covered"
+        aim = f"{money(attempt.amount_minor, attempt.currency)}, {kind}"
     yield Line(
         at=attempt.prepared_at,
         who=_SLUICE,
-        what=f"{attempt.id} is prepared: {amount}, {kind}, as {_calls(tried.steps)}.",
+        what=f"{attempt.id} is prepared: {aim}, as {_calls(tried.steps)}.",
     )
     if attempt.settled_at is not None:
         what = f"{attempt.id} is settled: {_words(attempt.state)}."

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from refunds.attempt import AttemptState
+from refunds.attempt import AttemptState, Purpose
 from refunds.facts import METADATA_ATTEMPT
 from refunds.invariants import violations
 from refunds.lifecycle import Bucket
@@ -91,7 +91,11 @@ def _differences(attempts: dict[str, ReleaseAttempt], refunds: list[dict[str, An
             wrong.append(f"{refund['id']} belongs to no attempt")
         elif (refund["amount"], refund["currency"]) != (attempt.amount_minor, attempt.currency):
             wrong.append(f"{refund['id']} is over {refund['amount']}, not {attempt.amount_minor}")
-    done = {name for name, row in attempts.items() if row.state is AttemptState.DONE}
+    done = {
+        name
+        for name, row in attempts.items()
+        if row.state is AttemptState.DONE and row.purpose is Purpose.RELEASE
+    }
     wrong += [f"attempt {name} is done, but not at Stripe" for name in sorted(done - set(named))]
     return wrong
 
