@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import case, func, or_, text, update
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from refunds.errors import LeaseLostError
 from refunds.guard import GuardState
@@ -76,19 +77,28 @@ def money_moved(
 
 def _mark_moved(unit: Unit) -> None:
     moved: dict[str, _Moved] = unit.info.pop(_MOVED)
-    touched: dict[AccountId, list[_Moved]] = {}
-    for each in moved.values():
-        touched.setdefault(each.account, []).append(each)
-    legs = select(RequestLeg.request_id, RequestLeg.account).where(
-        col(RequestLeg.request_id).in_(moved), col(RequestLeg.account).is_not(None)
+    news = next(iter(moved.values()))
+    opening = {request: each.account for request, each in moved.items() if each.opens}
+    if opening:
+        legs = unit.exec(_accounts_of_legs(opening)).all()
+        for account in sorted({*opening.values(), *(AccountId(str(leg)) for leg in legs)}):
+            open_guard(unit, account, news.at)
+    # Where no guard was ever wanted this one question is all that a unit pays for it.
+    homes = {each.account for each in moved.values()}
+    theirs = col(PayoutGuard.account)
+    known = select(PayoutGuard.account).where(
+        or_(theirs.in_(homes), theirs.in_(_accounts_of_legs(moved)))
     )
-    for request, account in unit.exec(legs):
-        touched.setdefault(AccountId(str(account)), []).append(moved[request])
-    for account, news in sorted(touched.items()):
-        first = news[0]
-        if any(each.opens for each in news):
-            open_guard(unit, account, first.at)
-        mark_guard(unit, account, first.at + SETTLES_WITHIN, first.cause)
+    for guarded in sorted(unit.exec(known).all()):
+        mark_guard(unit, AccountId(guarded), news.at + SETTLES_WITHIN, news.cause)
+
+
+def _accounts_of_legs(requests: Iterable[str]) -> SelectOfScalar[str | None]:
+    return (
+        select(col(RequestLeg.account))
+        .where(col(RequestLeg.request_id).in_([*requests]))
+        .where(col(RequestLeg.account).is_not(None))
+    )
 
 
 def accounts_waited_for(unit: Unit, lanes: Sequence[LaneId]) -> list[AccountId]:
