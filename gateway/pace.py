@@ -5,10 +5,12 @@ It may not drop a call or know what one is for; a call waits for its turn, and n
 
 import threading
 import time
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
+from math import inf
 from typing import Final
 
 import structlog
@@ -22,10 +24,13 @@ FULL_AGAIN_SECONDS: Final = 100.0
 SLOWEST: Final = 1 / 16
 _ONE_LIMIT_SECONDS: Final = 1.0
 """Several calls under way meet the same limit: they halve the rate once."""
-_KEEPS_ONE_FROM: Final = 20
+_KEEPS_ONE_FROM: Final = 2
 """From so many calls a second on, one of them is kept for calls that move money. They count for
-reads as well, so that whatever comes free goes to those that move money first.
+reads as well, so that whatever comes free goes to those that move money first. With fewer there is
+none to keep: reads would have to stop.
 """
+_WAITING_MAX: Final = 32
+"""More than the threads of a process: each waits for one call at most."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,9 +41,20 @@ class _Window:
 
     at: list[float] = field(default_factory=list)
 
-    def free_at(self, count: int, span: float) -> float:
-        """Return from when on one more call makes no more than `count` in any `span` of time."""
-        return self.at[-count] + span if len(self.at) >= count else float("-inf")
+    def free_at(self, earliest: float, count: int, span: float) -> float:
+        """Return when, from `earliest` on, one more call makes no more than `count` in any `span`.
+
+        It may come before calls that wait already, so long as they keep their time.
+        """
+        if len(self.at) < count or self.at[-count] + span <= earliest:
+            return earliest
+        ends = (begun + span for begun in self.at if begun + span > earliest)
+        return next(at for at in chain((earliest,), ends) if self._has_room(at, count, span))
+
+    def _has_room(self, at: float, count: int, span: float) -> bool:
+        place = bisect_right(self.at, at)
+        calls = [*self.at[max(0, place - count) : place], at, *self.at[place : place + count]]
+        return all(first + span <= last for first, last in zip(calls, calls[count:], strict=False))
 
     def add(self, at: float, keep: int) -> None:
         insort(self.at, at)
@@ -62,7 +78,7 @@ class Pace:
     ) -> None:
         """`total` and `per_endpoint` are calls per second."""
         self._rates = (total, per_endpoint)
-        self._keep = total + 1
+        self._keep = total + _WAITING_MAX
         self._clock = clock
         self._sleep = sleep
         self._workers = 1
@@ -90,12 +106,12 @@ class Pace:
     def wait(self, endpoint: str, *, moves_money: bool) -> None:
         """Return when a call to this endpoint may begin.
 
-        One that moves money never waits for reads: its intent is committed, and the sooner it has
-        an outcome, the sooner that is settled.
+        From two calls a second on, one that moves money never waits for reads: its intent is
+        committed, and the sooner it has an outcome, the sooner that is settled.
         """
         with self._lock:
             now = self._clock()
-            at = max(now, self._free_at(now, endpoint, moves_money=moves_money))
+            at = self._free_at(now, endpoint, moves_money=moves_money)
             late = at - now > LONGEST_WAIT_SECONDS
             at = min(at, now + LONGEST_WAIT_SECONDS)
             self._all.add(at, self._keep)
@@ -111,10 +127,12 @@ class Pace:
         count, span = in_all
         if not moves_money and count >= _KEEPS_ONE_FROM:
             count -= 1
-        return max(
-            self._all.free_at(count, span),
-            self._by_endpoint[endpoint].free_at(*there),
-        )
+        at, before = now, -inf
+        while at > before:
+            before = at
+            at = self._all.free_at(at, count, span)
+            at = self._by_endpoint[endpoint].free_at(at, *there)
+        return at
 
     @staticmethod
     def _calls_in(rate: float) -> tuple[int, float]:

@@ -36,7 +36,27 @@ class Clock:
 
     def busiest_second(self, endpoint: str | None = None) -> int:
         times = [at for at, to in self.begun if endpoint in (None, to)]
-        return max(sum(1 for at in times if start <= at < start + A_SECOND) for start in times)
+        seconds = (sum(1 for at in times if start <= at < start + A_SECOND) for start in times)
+        return max(seconds, default=0)
+
+
+@dataclass
+class Crowd(Clock):
+    """Many threads: while one of them sleeps, the others go on."""
+
+    slept: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept = seconds
+
+    def call(self, pace: Pace, endpoint: str = "get /a", *, moves_money: bool = False) -> None:
+        self.slept = 0.0
+        pace.wait(endpoint, moves_money=moves_money)
+        self.begun.append((self.now + self.slept, endpoint))
+
+    def begin_at(self, endpoint: str) -> list[float]:
+        return [at for at, to in self.begun if to == endpoint]
 
 
 def test_an_idle_process_waits_for_nothing() -> None:
@@ -88,6 +108,57 @@ def test_a_call_that_moves_money_never_waits_for_reads() -> None:
     assert clock.now == 1_000.0
     clock.call(pace, "get /7")
     assert clock.now == pytest.approx(1_001.0)
+
+
+@pytest.mark.parametrize(
+    "total, reads",
+    [(2, 1), (3, 2), (8, 7), (19, 18), (40, 39)],
+)
+def test_one_call_is_kept_however_few_they_are_and_however_many_reads_wait(
+    total: int, reads: int
+) -> None:
+    crowd = Crowd()
+    pace = crowd.pace(total, 40)
+    for _ in range(reads + 3):
+        crowd.call(pace, "get /a")
+    assert crowd.begin_at("get /a")[:reads] == [1_000.0] * reads
+    assert min(crowd.begin_at("get /a")[reads:]) >= 1_001.0, "three more reads wait already"
+    crowd.call(pace, "post /v1/refunds", moves_money=True)
+    assert crowd.begin_at("post /v1/refunds") == [1_000.0]
+    crowd.call(pace, "post /v1/refunds", moves_money=True)
+    assert crowd.begin_at("post /v1/refunds")[1] >= 1_001.0, "one is kept, not two"
+    assert crowd.busiest_second() <= total
+
+
+def test_one_call_a_second_is_for_whoever_comes_first() -> None:
+    crowd = Crowd()
+    pace = crowd.pace(1, 1)
+    crowd.call(pace, "get /a")
+    crowd.call(pace, "post /v1/refunds", moves_money=True)
+    assert crowd.begin_at("post /v1/refunds") == pytest.approx([1_001.0])
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.sampled_from(["get /a", "get /b", "post /c"]), st.sampled_from([0, 0.1, 0.6])),
+        max_size=120,
+    ),
+    total=st.integers(1, 12),
+)
+def test_threads_that_wait_together_keep_below_it_too(
+    calls: list[tuple[str, float]], total: int
+) -> None:
+    crowd = Crowd()
+    pace = crowd.pace(total, 4)
+    for endpoint, pause in calls:
+        crowd.now += pause
+        # As in a worker: so many threads, each of which waits for one call.
+        waiting = sorted(at for at, _ in crowd.begun if at > crowd.now)
+        if len(waiting) >= 4:
+            crowd.now = waiting[-4]
+        crowd.call(pace, endpoint, moves_money=endpoint.startswith("post"))
+    assert crowd.busiest_second() <= total
+    assert all(crowd.busiest_second(to) <= 4 for _, to in crowd.begun)
 
 
 def test_so_many_workers_share_it() -> None:
