@@ -62,6 +62,13 @@ def test_in_another_currency_the_rate_of_the_payment_and_a_buffer_count() -> Non
     )
 
 
+def test_a_unit_too_many_by_rounding_up_twice_is_left() -> None:
+    # 6 USD cents would take 2 + 1 cents of euro, and 2 are there: 6 * 2 // 3 = 4 would still take
+    # 2 + 1, 3 take 1 + 1.
+    of = transfer(settled=Money(3_000, EUR))
+    assert plan_recovery(of, 4_000, 2, 2) == Collectable(reversal_minor=3, takes=Money(2, EUR))
+
+
 def test_too_little_to_reverse_a_single_unit_is_nothing() -> None:
     # One cent of the transfer is 100 in the account's currency, and 99 are there.
     of = transfer(100, settled=Money(10_000, Currency("jpy")))
