@@ -18,7 +18,7 @@ from gateway.exchange import Answer, Call, Exchange, read_call
 from gateway.fields import MalformedAnswerError
 from gateway.listing import walk
 from gateway.pace import Pace
-from gateway.payment import read_payment, read_transfer
+from gateway.payment import read_payment, read_transfer, shares_group
 from gateway.payout_settings import read_settings, write_settings
 from gateway.port import ReadOnlyError, RejectedReadError
 from gateway.transport import API_VERSION, build_client, default_http_client, livemode_of
@@ -110,6 +110,10 @@ class StripeGateway:
     def read_transfer(self, transfer: TransferId) -> TransferFacts:
         """Return a transfer of the platform's as it is now, with its settlement."""
         return read_transfer(self._exchange, transfer)
+
+    def shares_group(self, charge: ChargeId, group: str) -> bool:
+        """Whether a transfer group holds another charge whose money could have been passed on."""
+        return shares_group(self._exchange, group, charge)
 
     def list_sent(self, account: AccountId, *, since: datetime) -> Sequence[SentFacts]:
         """Return the platform's transfers to an account, newest first; `ListingTooLongError` beyond

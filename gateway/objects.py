@@ -139,6 +139,7 @@ def charge_facts(
     read_at: datetime,
     lives_in: AccountId | None = None,
     transfers: tuple[TransferFacts, ...] = (),
+    open_group: str | None = None,
 ) -> ChargeFacts:
     """Return a charge. Source: Stripe docs, "The Charge object".
 
@@ -167,6 +168,7 @@ def charge_facts(
         read_at=read_at,
         lives_in=lives_in,
         transfers=transfers,
+        open_group=open_group,
         settlement=settlement_facts(data) if lives_in is not None else None,
     )
 

@@ -13,12 +13,20 @@ from gateway.errors import read_error
 from gateway.exchange import Answer, Exchange, read_call
 from gateway.fields import Fields, JsonObject
 from gateway.listing import walk
-from gateway.port import NotFoundError, RejectedReadError, UnavailableError
+from gateway.port import (
+    ListingTooLongError,
+    NotFoundError,
+    RejectedReadError,
+    UnavailableError,
+)
 from refunds.facts import ChargeFacts, ChargeType, SettlementFacts, TransferFacts
 from refunds.ids import AccountId, TransferId
 from refunds.steps import Trouble
 
 MAX_TRANSFERS_OF_A_GROUP: Final = 1_000
+
+MAX_CHARGES_OF_A_GROUP: Final = 100
+"""One page: beyond it the caller is asked all the same."""
 
 MAX_DISPUTES_OF_A_CHARGE: Final = 100
 
@@ -39,19 +47,22 @@ def read_payment(
     kind = ChargeType.PLATFORM
     transfer: TransferFacts | None = None
     parts: tuple[TransferFacts, ...] = ()
+    open_group: str | None = None
     if account is not None:
         _refuse_receiving_end(charge, account)
         kind = ChargeType.DIRECT
     elif charge.has("transfer") or charge.has("transfer_data"):
         kind, transfer = ChargeType.DESTINATION, _transfer_of(exchange, charge)
     elif group is not None:
-        parts = _parts_of(exchange, group, charge.text("id"))
+        parts, untied = _parts_of(exchange, group, charge.text("id"))
+        open_group = group if untied else None
         kind = ChargeType.SEPARATE if parts else ChargeType.PLATFORM
     return objects.charge_facts(
         data,
         charge_type=kind,
         transfer=transfer,
         transfers=parts,
+        open_group=open_group,
         lives_in=account,
         disputed=charge.flag("disputed") and _is_blocked(exchange, charge.text("id"), account),
         read_at=read_at,
@@ -160,18 +171,43 @@ def read_transfer(exchange: Exchange, transfer: TransferId) -> TransferFacts:
     return objects.transfer_facts(data, _settlement_of(exchange, Fields(data, "transfer")))
 
 
-def _parts_of(exchange: Exchange, group: str, charge: str) -> tuple[TransferFacts, ...]:
-    """Return the transfers of its group by which money of this charge was passed on.
+def _parts_of(
+    exchange: Exchange, group: str, charge: str
+) -> tuple[tuple[TransferFacts, ...], bool]:
+    """Return the transfers of its group by which money of this charge was passed on, and whether
+    one among them is tied to no charge.
 
     A group may hold several charges; a transfer tied to another one of them is not this charge's,
     one tied to none may be anybody's. Source: Stripe docs, "Separate charges and transfers".
     """
     call = read_call("transfers.list", "/v1/transfers", params={"transfer_group": group})
-    return tuple(
-        objects.transfer_facts(item, None)
-        for item in walk(exchange, call, cursor="starting_after", bound=MAX_TRANSFERS_OF_A_GROUP)
-        if Fields(item, "transfer").reference_or_none("source_transaction") in (None, charge)
-    )
+    parts: list[TransferFacts] = []
+    untied = False
+    for item in walk(exchange, call, cursor="starting_after", bound=MAX_TRANSFERS_OF_A_GROUP):
+        source = Fields(item, "transfer").reference_or_none("source_transaction")
+        if source in (None, charge):
+            untied = untied or source is None
+            parts.append(objects.transfer_facts(item, None))
+    return tuple(parts), untied
+
+
+def shares_group(exchange: Exchange, group: str, charge: str) -> bool:
+    """Whether a transfer group holds another charge whose money could have been passed on.
+
+    A buyer's failed tries are charges too and brought no money. A group with more charges than the
+    bound counts as shared: it asks the caller, where a wrong guess would take somebody's money.
+    Source: Stripe docs, "List all charges".
+    """
+    call = read_call("charges.list", "/v1/charges", params={"transfer_group": group})
+    try:
+        others = [
+            item
+            for item in walk(exchange, call, cursor="starting_after", bound=MAX_CHARGES_OF_A_GROUP)
+            if Fields(item, "charge").text("id") != charge
+        ]
+    except ListingTooLongError:
+        return True
+    return any(Fields(item, "charge").text_or_none("status") != "failed" for item in others)
 
 
 def _is_blocked(exchange: Exchange, charge: str, account: AccountId | None) -> bool:

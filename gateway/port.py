@@ -107,6 +107,12 @@ class Gateway(Protocol):
         """Return a transfer of the platform's as it is now, with its settlement."""
         ...
 
+    def shares_group(self, charge: ChargeId, group: str) -> bool:
+        """Whether a charge's transfer group holds another one whose money could have been passed
+        on; too many to count are others.
+        """
+        ...
+
     def list_sent(self, account: AccountId, *, since: datetime) -> Sequence[SentFacts]:
         """Return the platform's transfers to an account made at or after `since`, all pages;
         `ListingTooLongError` beyond the bound.

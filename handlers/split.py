@@ -1,4 +1,5 @@
-"""Which transfers of a split payment a refund takes back: those the caller named, or the only one.
+"""Which transfers of a split payment a refund takes back: those the caller named, or the only one
+that can be meant.
 
 It may not weigh a balance or reverse anything.
 """
@@ -57,6 +58,8 @@ def with_chosen_transfers(services: Services, charge: ChargeFacts, wish: Wish) -
             f"how much: {_listed(known.values())}",
             param="transfers",
         )
+    if not named and charge.open_group is not None:
+        _refuse_anybodys(services, charge, known.values())
     for each in named:
         if each not in known:
             raise InvalidWishError(
@@ -69,6 +72,20 @@ def with_chosen_transfers(services: Services, charge: ChargeFacts, wish: Wish) -
     except NotFoundError as error:
         raise InvalidWishError(str(error), param="transfers") from error
     return replace(charge, transfers=chosen)
+
+
+def _refuse_anybodys(
+    services: Services, charge: ChargeFacts, transfers: Iterable[TransferFacts]
+) -> None:
+    """Ask which transfer is meant where the only one may have carried another charge's money."""
+    assert charge.open_group is not None
+    if services.gateway.shares_group(charge.charge, charge.open_group):
+        raise TransfersUnclearError(
+            f"{charge.charge} shares the transfer group {charge.open_group} with other charges, "
+            f"and Stripe ties this transfer to none of them: {_listed(transfers)}; if it carried "
+            f"{charge.charge}'s money, say so by naming it",
+            param="transfers",
+        )
 
 
 def plan_split(charge: ChargeFacts, asked: Sequence[TransferWish], amount: Money) -> Split | None:

@@ -91,7 +91,9 @@ class RequestOpenError(WishError):
 
 
 class TransfersUnclearError(WishError):
-    """The payment was split over several transfers, and the wish names none."""
+    """Several transfers may have carried the payment's money, or one that may have carried another
+    payment's, and the wish names none.
+    """
 
     code = "transfers_ambiguous"
 

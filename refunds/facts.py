@@ -193,6 +193,10 @@ class ChargeFacts:
     """A direct charge's own balance transaction, in the account it lives in."""
     transfers: tuple[TransferFacts, ...] = ()
     """What carried on the parts of a payment that was split, without their settlements."""
+    open_group: str | None = None
+    """The payment's transfer group, where a transfer among `transfers` is tied to no charge: with
+    several charges in the group it may have carried another one's money.
+    """
 
     @property
     def remaining_minor(self) -> int:

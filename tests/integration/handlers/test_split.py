@@ -6,7 +6,7 @@ import pytest
 
 from handlers.operate import Action, act
 from refunds.errors import InvalidWishError, TransfersUnclearError
-from refunds.facts import AccountStanding
+from refunds.facts import AccountStanding, SentFacts
 from refunds.ids import AccountId, AttemptId, IdempotencyKey
 from refunds.money import Money
 from refunds.steps import Done, StepKind, StripeCall
@@ -92,6 +92,56 @@ def test_only_what_was_named_is_taken_back(stage: Stage) -> None:
     assert stage.view(request)["status"] == "succeeded"
     assert (reversed_of(stage, one), reversed_of(stage, two)) == (0, 2000)
     assert balance(stage, second) == 1000
+
+
+def grouped(stage: Stage, amount: int, group: str) -> str:
+    paid = stage.sandbox.control("POST", "payments", {"amount": amount, "transfer_group": group})
+    return str(paid["charge"]["id"])
+
+
+def passed_on(stage: Stage, account: str, amount: int, group: str) -> str:
+    """A transfer of an order's money that is tied to none of the order's charges."""
+    call = StripeCall(
+        kind=StepKind.TRANSFER,
+        params={
+            "amount": amount,
+            "currency": "usd",
+            "destination": account,
+            "transfer_group": group,
+        },
+        target=None,
+        account=None,
+        idempotency_key=IdempotencyKey(f"shop-{group}"),
+    )
+    done = stage.services.gateway.execute(call)
+    assert isinstance(done, Done)
+    assert isinstance(done.object, SentFacts)
+    stage.has(account, amount)
+    return done.object.transfer
+
+
+def test_a_transfer_of_an_order_with_several_charges_may_be_another_ones(stage: Stage) -> None:
+    stage.has("platform", 100_000)
+    charge, other = grouped(stage, 5000, "order_1"), grouped(stage, 8000, "order_1")
+    transfer = passed_on(stage, stage.account(), 4000, "order_1")
+    for asked in (charge, other):
+        with pytest.raises(TransfersUnclearError, match=f"order_1 .*{transfer}"):
+            stage.wish(asked)
+    request = stage.wish(other, transfers=named((transfer, None)))
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert reversed_of(stage, transfer) == 4000
+
+
+def test_a_transfer_of_an_order_with_one_charge_is_that_ones(stage: Stage) -> None:
+    stage.has("platform", 100_000)
+    charge = grouped(stage, 5000, "order_1")
+    grouped(stage, 5000, "order_2")
+    transfer = passed_on(stage, stage.account(), 4000, "order_1")
+    request = stage.wish(charge)
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert reversed_of(stage, transfer) == 4000
 
 
 def test_a_single_transfer_is_taken_without_asking(stage: Stage) -> None:

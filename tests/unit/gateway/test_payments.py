@@ -16,7 +16,7 @@ from gateway.port import (
     UnavailableError,
 )
 from refunds.facts import ChargeFacts, ChargeType
-from refunds.ids import AccountId
+from refunds.ids import AccountId, ChargeId
 from refunds.money import Currency, Money
 from refunds.steps import Trouble
 from tests.unit.gateway.canned import (
@@ -224,6 +224,52 @@ def test_a_charge_whose_group_has_transfers_is_not_the_platforms_own(
     assert (facts.charge_type, facts.transfer, facts.account) == (kind, None, None)
     if group is not None:
         assert transport.requests[1].fields["transfer_group"] == group
+
+
+@pytest.mark.parametrize(
+    "sources, open_group",
+    [
+        (["ch_1"], None),
+        ([None], "order_1"),
+        (["ch_1", None], "order_1"),
+        # Tied to another charge, it is nobody's doubt.
+        (["ch_1", "ch_2"], None),
+    ],
+)
+def test_a_transfer_tied_to_no_charge_leaves_the_group_open(
+    sources: list[str | None], open_group: str | None
+) -> None:
+    made = [transfer(id=f"tr_{n}", source_transaction=of) for n, of in enumerate(sources)]
+    world = {"/v1/charges/ch_1": charge(transfer_group="order_1"), "/v1/transfers": listing(*made)}
+    facts, _ = read("ch_1", world)
+    assert facts.open_group == open_group
+
+
+@pytest.mark.parametrize(
+    "found, shared",
+    [
+        ([charge()], False),
+        ([charge(), charge(id="ch_2")], True),
+        ([charge(), charge(id="ch_2", status="pending")], True),
+        # The buyer's card was declined twice before: no money came in by those.
+        ([charge(), charge(id="ch_2", status="failed"), charge(id="ch_3", status="failed")], False),
+        ([], False),
+    ],
+)
+def test_a_group_is_shared_with_charges_that_brought_money(
+    found: list[Mapping[str, object]], shared: bool
+) -> None:
+    transport = Canned(lambda _request: Reply(200, listing(*found)))
+    assert gateway_over(transport).shares_group(ChargeId("ch_1"), "order_1") is shared
+    (request,) = transport.requests
+    assert (request.path, request.fields["transfer_group"]) == ("/v1/charges", "order_1")
+
+
+def test_a_group_of_too_many_charges_counts_as_shared() -> None:
+    tries = [charge(id=f"ch_{n}", status="failed") for n in range(100)]
+    transport = Canned(lambda _request: Reply(200, listing(*tries, has_more=True)))
+    assert gateway_over(transport).shares_group(ChargeId("ch_1"), "order_1")
+    assert len(transport.requests) == 2
 
 
 def test_the_intents_transfer_group_counts_where_the_charge_has_none() -> None:
