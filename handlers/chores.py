@@ -5,7 +5,7 @@ It may not keep time: `runtime/schedule.py` marks the rounds.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -18,7 +18,7 @@ from handlers.notifications.deadlines import tell_deadlines
 from handlers.notifications.digest import digest
 from handlers.prune import prune
 from handlers.reconcile import reconcile
-from handlers.recovery import collect
+from handlers.recovery import COLLECT, collect
 from handlers.services import Services
 from handlers.stripe_pending import watch_stripe_pending
 from handlers.sweep import sweep
@@ -101,7 +101,7 @@ CHORES: Final[Mapping[str, Round]] = {
     "digest": Round(
         every=timedelta(days=1), work=lambda services, keep: Result(note=digest(services, keep))
     ),
-    "collect": Round(
+    COLLECT: Round(
         every=timedelta(minutes=5),
         work=lambda services, keep: Result(note=collect(services, keep)),
     ),
@@ -109,6 +109,12 @@ CHORES: Final[Mapping[str, Round]] = {
         every=timedelta(days=1), work=lambda services, keep: Result(note=prune(services, keep))
     ),
 }
+
+
+def next_round(name: str, now: datetime) -> datetime:
+    """Return when a chore comes round next."""
+    seconds = CHORES[name].every.total_seconds()
+    return datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, UTC)
 
 
 def mark_round(services: Services, name: str) -> bool:

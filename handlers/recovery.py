@@ -44,15 +44,18 @@ from store.recovery import (
     refused_since,
     under_way,
 )
+from store.recovery_switch import lock_pause, pause_of
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode
 
 _log = structlog.get_logger(__name__)
 
+COLLECT: Final = "collect"
+"""The chore that takes it back, by name."""
 _PAGE: Final = 100
-_RELEASES: Final = 100
+RELEASES: Final = 100
 """Uncovered releases of one account that one round looks at."""
-_AFTER_REFUSAL: Final = timedelta(hours=6)
+AFTER_REFUSAL: Final = timedelta(hours=6)
 """Stripe said no to a reversal: its reason won't be gone in five minutes."""
 
 
@@ -96,7 +99,7 @@ def _collect_from(services: Services, account: AccountId) -> int:
     if found is None:
         return 0
     with services.database.reading() as unit:
-        owed = owed_by(unit, account, _RELEASES)
+        owed = owed_by(unit, account, RELEASES)
     made = 0
     for each in owed:
         try:
@@ -119,6 +122,8 @@ def _look_at(services: Services, account: AccountId) -> _Account | None:
     with services.database.reading() as unit:
         policy = policy_of(services, unit, account)
         if RecoveryStep.REVERSE_LATER not in policy.recovery:
+            return None
+        if pause_of(unit, account) is not None:
             return None
         if standing_of(unit, account) is AccountStanding.DEAUTHORIZED:
             return None
@@ -148,7 +153,7 @@ def _prepare(
 ) -> RecoveryId | None:
     """Commit the intent to reverse what can be; `None` where that is nothing.
 
-    Locks, in everybody's order: charge, then the purse.
+    Locks, in everybody's order: charge, then the purse, then the switches of recovery.
     """
     now = services.clock()
     currency = owed.exposed.currency
@@ -159,9 +164,9 @@ def _prepare(
         if transfer is None:
             return None
         lock_purses(unit, [(lane_of(account.id), currency)])
-        if under_way(unit, owed.attempt):
+        if lock_pause(unit, account.id, now) is not None or under_way(unit, owed.attempt):
             return None
-        if refused_since(unit, owed.attempt, now - _AFTER_REFUSAL):
+        if refused_since(unit, owed.attempt, now - AFTER_REFUSAL):
             return None
         spare_minor = account.spare_minor(currency, reserved_since(unit, account.mark, currency))
         collectable = plan_recovery(

@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "status": _Place("status", "Show how the installation stands, and what needs somebody."),
     "events": _Place("events", "Look into the inbox of Stripe's events; requeue dead letters."),
     "policy": _Place("policy", "Show the policy that holds, or check a policy file."),
+    "recovery": _Place("recovery", "Show what accounts owe; pause and resume taking it back."),
     "notify": _Place("notify", "Tell people and systems; try the channels, bring back dead ones."),
     "audit": _Place("books", "Check every invariant over all books."),
     "reconcile": _Place("books", "Compare our books with Stripe's and append what is missing."),

@@ -1,4 +1,5 @@
-"""Money taken back from accounts for which the platform stood in, one row a try.
+"""Money taken back from accounts for which the platform stood in, one row a try, and the switches
+by which a person stops that.
 
 It may not hold an outcome without the intent that came before it.
 """
@@ -12,6 +13,7 @@ from sqlmodel import Field
 from refunds.attempt import AttemptState
 from store.tables.base import (
     Row,
+    boolean_column,
     enum_column,
     integer_column,
     json_column,
@@ -78,3 +80,18 @@ class RecoveryAttempt(Row, table=True):
     """When another worker may take it up."""
     fence: int = Field(default=0, sa_column=integer_column())
     last_trouble: str | None = Field(default=None, sa_column=text_column(nullable=True))
+
+
+class RecoverySwitch(Row, table=True):
+    """Whether a person has stopped recovery from one account, or from all; without a row nobody
+    has.
+    """
+
+    __tablename__ = "recovery_switch"
+
+    scope: str = Field(sa_column=text_column(primary_key=True))
+    """An account, or `all`."""
+    paused: bool = Field(default=False, sa_column=boolean_column())
+    changed_at: datetime = Field(sa_column=utc_column())
+    changed_by: str = Field(default="", sa_column=text_column())
+    note: str = Field(default="", sa_column=text_column())

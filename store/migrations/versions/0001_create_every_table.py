@@ -415,6 +415,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("holder", "currency", name=op.f("pk_purse")),
     )
     op.create_table(
+        "recovery_switch",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_recovery_switch")),
+    )
+    op.create_table(
         "release_run",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("lane", sa.Text(), nullable=False),

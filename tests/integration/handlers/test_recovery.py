@@ -10,11 +10,14 @@ from handlers.accounts import view_account
 from handlers.operate import Action, act
 from handlers.recovery import _look_at, _prepare, collect
 from handlers.recovery_outcome import settle_due_recovery
+from handlers.recovery_pause import pause_recovery, resume_recovery
+from handlers.recovery_view import view_debt
 from refunds.attempt import AttemptState
 from refunds.ids import AccountId
 from refunds.money import Currency
 from refunds.policy import PolicyBook, RecoveryStep
 from store.database import Unit
+from store.installation import actions_on
 from store.recovery import owed_by
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode
@@ -165,6 +168,59 @@ def test_two_rounds_at_once_take_it_back_once(stage: Stage, account: str) -> Non
     assert _prepare(stage.services, found, owed, charge) is None
 
 
+def test_a_pause_that_comes_after_the_look_is_honoured(stage: Stage, account: str) -> None:
+    stage.has(account, 9000)
+    found = _look_at(stage.services, AccountId(account))
+    assert found is not None
+    with stage.services.database.reading() as unit:
+        [owed] = owed_by(unit, AccountId(account), 10)
+    charge = stage.services.gateway.read_payment(owed.charge)
+    pause_recovery(stage.services, AccountId(account), note="an invoice", actor="ada")
+    assert _prepare(stage.services, found, owed, charge) is None
+    resume_recovery(stage.services, AccountId(account), note="not paid", actor="bob")
+    with stage.services.database.reading() as unit:
+        done = [(a.actor, a.action, a.note, a.after) for a in actions_on(unit, account)]
+    assert done == [
+        ("ada", "recovery.pause", "an invoice", {"paused": True}),
+        ("bob", "recovery.resume", "not paid", {"paused": False}),
+    ]
+    assert _prepare(stage.services, found, owed, charge) is not None
+
+
+def test_what_was_asked_for_before_a_pause_is_followed_to_its_outcome(
+    stage: Stage, account: str
+) -> None:
+    stage.has(account, 1500)
+    stage.fault("lost_response", path="/v1/transfers/*/reversals")
+    collected(stage)
+    pause_recovery(stage.services, None, note="an audit", actor="ada")
+    assert waits_for(stage, account) == "outcome"
+    stage.later(seconds=12)
+    assert settle_due_recovery(stage.services)
+    assert exposure(stage, account) == 2500
+    assert waits_for(stage, account) == "paused"
+
+
+def test_the_list_says_why_each_debt_waits(stage: Stage, account: str) -> None:
+    assert waits_for(stage, account) == "balance"
+    under(stage, recovery=(RecoveryStep.WAIT,))
+    assert waits_for(stage, account) == "policy"
+    under(stage)
+    stage.has(account, 1500)
+    stage.fault(
+        "interlude",
+        path="/v1/transfers/*/reversals",
+        after_effect=False,
+        steps=[{"path": f"/_sandbox/accounts/{account}/payout", "body": {"amount": 1500}}],
+    )
+    collected(stage)
+    assert waits_for(stage, account) == "refused"
+    stage.later(hours=7)
+    assert waits_for(stage, account) == "balance"
+    stage.services = replace(stage.services, mode=Mode.SHADOW, policies=PolicyBook())
+    assert waits_for(stage, account) == "shadow"
+
+
 def test_each_account_of_a_split_payment_pays_back_its_own_part(stage: Stage) -> None:
     first, second = stage.account(), stage.account()
     charge, (one, two) = stage.paid_split(10_000, [(first, 6000), (second, 3000)])
@@ -198,6 +254,11 @@ def exposure(stage: Stage, account: str) -> int:
     with stage.services.database.reading() as unit:
         found = view_account(unit, AccountId(account))["exposure"]
     return sum(each["amount"] for each in found)
+
+
+def waits_for(stage: Stage, account: str) -> str:
+    with stage.services.database.reading() as unit:
+        return view_debt(stage.services, unit, AccountId(account))["waits_for"]
 
 
 def states(stage: Stage) -> list[AttemptState]:
