@@ -124,17 +124,21 @@ def _share(
 def _refuse_more_than_refunded(
     shares: Sequence[Share], amounts: dict[TransferId, int | None], amount: Money
 ) -> None:
-    named = [
-        share.transfer.amount.currency
-        for share in shares
-        if amounts.get(share.transfer.transfer) is not None
-    ]
-    if set(named) != {amount.currency}:
-        return
-    total_minor = sum(minor for minor in amounts.values() if minor is not None)
-    if total_minor > amount.amount_minor:
+    """Refuse named amounts that take back more than is refunded, with the shares of the transfers
+    named without one.
+
+    What is in another currency can't be compared, and is left to whoever named it.
+    """
+    comparable = [share for share in shares if share.transfer.amount.currency == amount.currency]
+    named = [share for share in comparable if amounts.get(share.transfer.transfer) is not None]
+    total_minor = sum(share.asked_minor for share in comparable)
+    if named and total_minor > amount.amount_minor:
         raise InvalidWishError(
-            f"{Money(total_minor, amount.currency)} would be taken back for a refund of {amount}",
+            f"{Money(total_minor, amount.currency)} would be taken back for a refund of {amount}: "
+            + ", ".join(
+                f"{Money(share.asked_minor, amount.currency)} of {share.transfer.transfer}"
+                for share in comparable
+            ),
             param="transfers",
         )
 

@@ -94,6 +94,16 @@ def test_only_what_was_named_is_taken_back(stage: Stage) -> None:
     assert balance(stage, second) == 1000
 
 
+def test_a_share_that_was_not_named_fills_up_the_refund_and_no_more(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, 5000, transfers=named((one, 3500), (two, None)))
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    assert (reversed_of(stage, one), reversed_of(stage, two)) == (3500, 1500)
+
+
 def grouped(stage: Stage, amount: int, group: str) -> str:
     paid = stage.sandbox.control("POST", "payments", {"amount": amount, "transfer_group": group})
     return str(paid["charge"]["id"])
@@ -166,6 +176,9 @@ def test_a_single_transfer_is_taken_without_asking(stage: Stage) -> None:
         (lambda one, two: named(("tr_nobodys", None)), InvalidWishError, "carried nothing of"),
         (lambda one, two: named((one, 6001)), InvalidWishError, "60.01 USD is more than the 60.00"),
         (lambda one, two: named((one, 6000), (two, 3000)), InvalidWishError, "for a refund of 50"),
+        # 5000 · 3000 / 10000 = 1500 of the second one by itself: 65.00 altogether.
+        (lambda one, two: named((one, 5000), (two, None)), InvalidWishError, "65.00 USD would be"),
+        (lambda one, two: named((one, 3501), (two, None)), InvalidWishError, "50.01 USD would be"),
     ],
 )
 def test_a_wish_that_leaves_open_whose_money_it_is_records_nothing(
