@@ -4,13 +4,22 @@ It may not call Stripe: it prepares transfers, which a worker carries out like a
 what follows once they are done or refused.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 
 from handlers.review import record_decision
 from handlers.services import Services
-from refunds.attempt import AttemptState, Purpose, StepState, plan_giving_back
+from refunds.attempt import (
+    AttemptState,
+    GivingBack,
+    Purpose,
+    StepState,
+    plan_giving_back,
+    without_kept,
+)
+from refunds.blocks import CLOCKS_DIFFER
 from refunds.decision import Outcome, Rule, decide
 from refunds.facts import TransferFacts
 from refunds.ids import PLATFORM_LANE, AccountId, AttemptId, RequestId, TransferId, mint
@@ -18,6 +27,7 @@ from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
 from refunds.retry import REFUSED_BACKOFF, RetryAt
 from refunds.steps import RefusalKind, Refused
+from store.affected import refunds_by_others_since
 from store.attempts import (
     add_attempt,
     attempts_of,
@@ -30,6 +40,7 @@ from store.attempts import (
 from store.database import Unit
 from store.ledger import Because, amounts_of, move, move_along
 from store.legs import owed_back, replace_transfer
+from store.observations import refunds_of_request
 from store.parts import under_way
 from store.requests import lock_request
 from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
@@ -38,13 +49,58 @@ from store.tables.requests import RefundRequest
 _log = structlog.get_logger(__name__)
 
 
-def prepare_giving_back(unit: Unit, request: RefundRequest, now: datetime, at: datetime) -> bool:
-    """Prepare the transfers that a locked request owes, to be made at `at`; return whether it owes
-    any.
+def let_go(unit: Unit, request: RefundRequest, dropped_minor: int, now: datetime) -> bool:
+    """Give accounts back what was reversed for a refund that a person gave up, over
+    `dropped_minor` of the charge's currency; return whether anything is to be transferred.
+
+    Where another hand paid the buyer since, the platform bore it and keeps that much. The request
+    and its charge are locked.
+    """
+    owed = owed_back(unit, request.id)
+    since = _given_up_since(unit, request)
+    if not owed or since is None or request.charge_id is None:
+        return False
+    paid = refunds_by_others_since(unit, request.charge_id, since)
+    if not paid:
+        return prepare_giving_back(unit, request, owed, now, now)
+    paid_minor = sum(refund.amount_minor for refund in paid)
+    rest = without_kept(owed, paid_minor, dropped_minor)
+    money = Money(paid_minor, Currency(paid[0].currency))
+    which = ", ".join(refund.id for refund in paid)
+    left = "nothing of it is" if not rest else "only the rest of it is"
+    why = (
+        f"The buyer got {money} by another hand meanwhile ({which}): what was reversed stays with "
+        f"the platform for it, and {left} given back to the accounts."
+    )
+    decision = decide(Outcome.REVIEW, Rule.PAID_ELSEWHERE, why)
+    record_decision(unit, request, decision, now=now, cause="person")
+    _log.warning("compensation.kept", request=request.id, refunds=which)
+    return prepare_giving_back(unit, request, rest, now, now)
+
+
+def _given_up_since(unit: Unit, request: RefundRequest) -> datetime | None:
+    """Return when the request's last refund was made, or was to be made; by Stripe's clock where it
+    was: only a later one by another hand can stand for it.
+    """
+    refunds = refunds_of_request(unit, request.id)
+    if refunds:
+        return refunds[-1].created
+    releases = [a for a in attempts_of(unit, request.id) if a.purpose is not Purpose.COMPENSATION]
+    return releases[-1].prepared_at - CLOCKS_DIFFER if releases else None
+
+
+def prepare_giving_back(
+    unit: Unit,
+    request: RefundRequest,
+    owed: Sequence[GivingBack],
+    now: datetime,
+    at: datetime,
+) -> bool:
+    """Prepare the transfers that give accounts back what a locked request owes them, to be made at
+    `at`; return whether it owes any.
 
     Locks purses: the caller has marked its lanes before.
     """
-    owed = owed_back(unit, request.id)
     if not owed or under_way(unit, request.id):
         return False
     latest = attempts_of(unit, request.id)[-1]
@@ -73,6 +129,22 @@ def prepare_giving_back(unit: Unit, request: RefundRequest, now: datetime, at: d
     )
     _log.warning("compensation.prepared", attempt=attempt, request=request.id, transfers=len(owed))
     return True
+
+
+def give_the_rest_back(
+    unit: Unit, attempt: ReleaseAttempt, request: RefundRequest, now: datetime, at: datetime
+) -> None:
+    """Prepare anew, under new keys, what a settled compensation did not give back."""
+    owed = [
+        GivingBack(
+            transfer=TransferId(step.target),
+            account=AccountId(str(step.params["destination"])),
+            amount=Money(int(step.params["amount"]), Currency(str(step.params["currency"]))),
+        )
+        for step in steps_of(unit, attempt.id)
+        if step.state is not StepState.DONE and step.target is not None
+    ]
+    prepare_giving_back(unit, request, owed, now, at)
 
 
 def note_given_back(unit: Unit, attempt: ReleaseAttempt, step: AttemptStep) -> None:
@@ -125,7 +197,7 @@ def refuse_giving_back(
         made = sum(a.purpose is Purpose.COMPENSATION for a in attempts_of(unit, request.id))
         again = REFUSED_BACKOFF.after(made, now, services.jitter())
         assert isinstance(again, RetryAt), "what accounts are owed is never given up"
-        prepare_giving_back(unit, request, now, again.at)
+        give_the_rest_back(unit, attempt, request, now, again.at)
         return
     why = f"Stripe refused to give it back ({refusal.code or refusal.http_status}): "
     decision = decide(Outcome.REVIEW, Rule.NOT_GIVEN_BACK, why + refusal.message)

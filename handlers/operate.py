@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from handlers.give_back import prepare_giving_back
+from handlers.give_back import let_go
 from handlers.services import Services
 from handlers.signals import announce_work
 from refunds.decision import Outcome, Rule
@@ -203,7 +203,7 @@ def _cancel(
         tell_of_bucket(unit, row, Bucket.CANCELED, at=order.at, why=why)
         return
     _move_all(unit, row, amounts, Bucket.CANCELED, "Canceled", order)
-    _let_go(unit, row, order)
+    _let_go(unit, row, amounts, order)
 
 
 def _close(
@@ -213,12 +213,12 @@ def _close(
     order: _Order,
 ) -> None:
     _move_all(unit, row, amounts, Bucket.CLOSED, "Closed", order)
-    _let_go(unit, row, order)
+    _let_go(unit, row, amounts, order)
 
 
-def _let_go(unit: Unit, row: RefundRequest, order: _Order) -> None:
+def _let_go(unit: Unit, row: RefundRequest, amounts: Mapping[Bucket, int], order: _Order) -> None:
     """Give accounts back what was reversed for a refund that will not be made now."""
-    if prepare_giving_back(unit, row, order.at, order.at):
+    if let_go(unit, row, sum(amounts.values()), order.at):
         announce_work(unit)
 
 

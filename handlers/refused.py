@@ -22,6 +22,7 @@ from store.charges import lock_charge
 from store.database import Unit
 from store.lanes import mark_due
 from store.ledger import Because, amounts_of, move
+from store.legs import owed_back
 from store.requests import lock_request
 from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
 
@@ -114,7 +115,7 @@ def undo_reversals(
         move(unit, request, Bucket.RELEASING, Bucket.REVERSED, attempt.amount_minor, because)
     record_decision(unit, request, verdict, now=now, cause=cause)
     mark_due(unit, LaneId(attempt.lane), now, "refused")
-    prepare_giving_back(unit, request, now, now)
+    prepare_giving_back(unit, request, owed_back(unit, request.id), now, now)
 
 
 def put_back(unit: Unit, attempt: ReleaseAttempt, state: AttemptState, because: Because) -> None:

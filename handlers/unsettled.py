@@ -14,7 +14,7 @@ from handlers import circuit
 from handlers.carry_out import carry_out, postpone_unexplained
 from handlers.disputed import heed_missed_news
 from handlers.due import promise_ended
-from handlers.give_back import note_given_back, prepare_giving_back
+from handlers.give_back import give_the_rest_back, note_given_back
 from handlers.refused import anything_reversed, put_back, undo_reversals
 from handlers.review import record_decision
 from handlers.services import Services
@@ -216,8 +216,7 @@ def _never_made(unit: Unit, attempt: ReleaseAttempt, step: AttemptStep, now: dat
     if step.kind is StepKind.TRANSFER:
         settle_attempt(unit, attempt, AttemptState.NEVER_EXECUTED, now)
         close_reservations(unit, attempt.id, ReservationEnd.FREED, now)
-        # Under a new key, with what was given back meanwhile left out.
-        prepare_giving_back(unit, lock_request(unit, attempt.request_id), now, now)
+        give_the_rest_back(unit, attempt, lock_request(unit, attempt.request_id), now, now)
         return False
     refund = next(s for s in steps_of(unit, attempt.id) if s.kind is StepKind.REFUND)
     if refund.state is not StepState.PLANNED:

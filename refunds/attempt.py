@@ -4,14 +4,14 @@ This module plans calls; it may not make them or choose whether the release happ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts, ChargeType
 from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId, TransferId
-from refunds.money import Money
+from refunds.money import Money, share_ceil
 from refunds.need import Leg, spendable_in_transfer_minor
 from refunds.steps import ParamValue, StepKind, StripeCall
 
@@ -139,6 +139,24 @@ class GivingBack:
     """The transfer it was reversed from."""
     account: AccountId
     amount: Money
+
+
+def without_kept(
+    owed: Sequence[GivingBack], paid_minor: int, unsent_minor: int
+) -> list[GivingBack]:
+    """Return what is still owed where the buyer got `paid_minor` of the `unsent_minor` from the
+    platform by another way; both in the charge's currency.
+
+    The platform keeps that share of everything that was reversed, rounded up.
+    """
+    covered_minor = min(paid_minor, unsent_minor)
+    rest: list[GivingBack] = []
+    for each in owed:
+        minor = each.amount.amount_minor
+        minor -= share_ceil(covered_minor, unsent_minor, minor)
+        if minor:
+            rest.append(replace(each, amount=Money(minor, each.amount.currency)))
+    return rest
 
 
 def plan_giving_back(

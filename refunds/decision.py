@@ -52,6 +52,7 @@ class Rule(StrEnum):
     NEVER_EXECUTED = "never_executed"
     COMPENSATED = "compensated"
     NOT_GIVEN_BACK = "not_given_back"
+    PAID_ELSEWHERE = "paid_elsewhere"
     TRANSFERS_UNCLEAR = "transfers_unclear"
     REQUEST_OPEN = "request_open"
     UNKNOWN_PAYMENT = "unknown_payment"
@@ -163,6 +164,10 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     (Rule.NOT_GIVEN_BACK, Outcome.REVIEW): (
         "Read Stripe's reason. Approve it to refund the buyer with what was reversed.",
         "Or close it: the accounts are given it back then.",
+    ),
+    (Rule.PAID_ELSEWHERE, Outcome.REVIEW): (
+        "Nothing to do if that refund met the same wish: who paid it keeps what was reversed.",
+        "If it met another one, transfer the accounts' money to them in the Stripe Dashboard.",
     ),
     (Rule.WRONG_LIVEMODE, Outcome.REJECT): (
         "Send it to the installation of that mode: test and live have a database and a key each.",

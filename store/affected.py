@@ -163,3 +163,16 @@ def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None
         .limit(1)
     )
     return unit.exec(statement).first()
+
+
+def refunds_by_others_since(unit: Unit, charge: str, since: datetime) -> list[Refund]:
+    """Return the refunds of the charge by another hand that still count and were made at or after
+    `since`, by Stripe's clock, oldest first.
+    """
+    statement = (
+        select(Refund)
+        .where(col(Refund.charge_id) == charge, col(Refund.observed).is_(True))
+        .where(col(Refund.status).not_in(NOT_LIVE), col(Refund.created) >= since)
+        .order_by(col(Refund.created), col(Refund.id))
+    )
+    return list(unit.exec(statement))

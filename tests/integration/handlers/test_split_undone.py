@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import stripe
 
 from handlers.operate import Action, act
 from handlers.reconcile import reconcile
 from handlers.release import run_due_lane
+from refunds.ids import RequestId
 from refunds.steps import StripeCall
 from tests.support.split_play import (
     balance,
@@ -20,7 +22,7 @@ from tests.support.split_play import (
     rule,
     two_sellers,
 )
-from tests.support.stage import Stage
+from tests.support.stage import KEY, Stage
 
 
 def test_a_refusal_after_a_reversal_gives_the_first_account_its_money_back(stage: Stage) -> None:
@@ -87,6 +89,34 @@ def test_a_late_failure_keeps_what_was_taken_for_the_next_try(stage: Stage) -> N
     assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
 
 
+def failed_late(
+    stage: Stage, amount: int | None = None, *, before: int | None = None
+) -> tuple[str, str, RequestId]:
+    """A refund that succeeded and failed; `before` is what another hand had refunded by then."""
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    if before is not None:
+        paid_by_hand(stage, before)
+        stage.later(minutes=10)
+    request = stage.wish(charge, amount, transfers=named((one, None), (two, None)))
+    stage.work()
+    assert stage.view(request)["status"] == "succeeded"
+    own = next(r for r in stage.refunds() if r["metadata"].get("sluice_request") == request)
+    stage.sandbox.control("POST", f"refunds/{own['id']}/fail", {})
+    reconcile(stage.services)
+    return first, second, request
+
+
+def paid_by_hand(stage: Stage, minor: int) -> None:
+    """A refund in the Dashboard that takes nothing from the accounts; its news arrives."""
+    state = stage.sandbox.control("GET", "state")
+    charge = next(each for each in state["objects"]["charge"] if each["id"].startswith("ch_"))
+    client = stripe.StripeClient(KEY, base_addresses={"api": stage.sandbox.base_url})
+    client.v1.refunds.create(params={"charge": charge["id"], "amount": minor})
+    reconcile(stage.services)
+
+
 def test_a_late_failure_that_is_closed_gives_the_accounts_their_money_back(stage: Stage) -> None:
     first, second, charge, one, two = two_sellers(stage)
     stage.has(first, 6000)
@@ -101,6 +131,53 @@ def test_a_late_failure_that_is_closed_gives_the_accounts_their_money_back(stage
     assert stage.view(request)["status"] == "closed"
     assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
     assert promised(stage) == {}
+
+
+@pytest.mark.parametrize(
+    "minor, kept",
+    [
+        # All 100.00 that failed: nothing of what was reversed is given back.
+        (10_000, (6000, 3000)),
+        # 40.00 of 100.00: 60.00 · 0.4 = 24.00 and 30.00 · 0.4 = 12.00 stay.
+        (4000, (2400, 1200)),
+    ],
+)
+def test_what_another_hand_paid_the_buyer_meanwhile_is_not_given_back(
+    stage: Stage, minor: int, kept: tuple[int, int]
+) -> None:
+    first, second, request = failed_late(stage)
+    paid_by_hand(stage, minor)
+    act(stage.services, Action.CLOSE, request, note="paid in the Dashboard", actor="ada")
+    stage.work()
+    assert (stage.view(request)["status"], rule(stage, request)) == ("closed", "paid_elsewhere")
+    decision = stage.view(request)["decision"]
+    assert decision is not None
+    assert f"got {minor / 100:.2f} USD by another hand" in decision["why"]
+    assert (balance(stage, first), balance(stage, second)) == (6000 - kept[0], 3000 - kept[1])
+    assert promised(stage) == {}
+
+
+def test_a_refund_of_another_wish_from_before_keeps_nothing_from_the_accounts(
+    stage: Stage,
+) -> None:
+    first, second, request = failed_late(stage, 5000, before=5000)
+    act(stage.services, Action.CLOSE, request, note="paid in cash", actor="ada")
+    stage.work()
+    assert stage.view(request)["status"] == "closed"
+    assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
+
+
+def test_a_rest_that_waits_for_the_platforms_money_stays_the_rest(stage: Stage) -> None:
+    first, second, request = failed_late(stage)
+    paid_by_hand(stage, 4000)
+    stage.has("platform", 0)
+    act(stage.services, Action.CLOSE, request, note="the rest in cash", actor="ada")
+    stage.work()
+    assert (balance(stage, first), balance(stage, second)) == (0, 0)
+    stage.has("platform", 10_000)
+    stage.later(hours=1)
+    stage.work()
+    assert (balance(stage, first), balance(stage, second)) == (3600, 1800)
 
 
 def test_giving_back_waits_for_the_platforms_money(stage: Stage) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.attempt import GivingBack, Intent, plan_giving_back, plan_steps
+from refunds.attempt import GivingBack, Intent, plan_giving_back, plan_steps, without_kept
 from refunds.facts import ChargeFacts, ChargeType, RefundStatus, TransferFacts
 from refunds.ids import AccountId, TransferId
 from refunds.lifecycle import LEGAL, Bucket
@@ -213,6 +213,29 @@ def test_what_was_reversed_is_given_back_account_by_account() -> None:
     }
     assert (second.params["amount"], second.params["destination"]) == (5, OTHER)
     assert len({first.idempotency_key, second.idempotency_key}) == 2
+
+
+@pytest.mark.parametrize(
+    "paid, unsent, rest",
+    [
+        (0, 9_000, [6_000, 7]),
+        # 6000 · 1/3 = 2000 are kept; 7 · 1/3 = 2.33, so 3.
+        (3_000, 9_000, [4_000, 4]),
+        # 7 · 0.9 = 6.3, so all 7.
+        (8_100, 9_000, [600]),
+        (9_000, 9_000, []),
+        (20_000, 9_000, []),
+    ],
+)
+def test_what_the_platform_paid_for_by_another_way_it_keeps(
+    paid: int, unsent: int, rest: list[int]
+) -> None:
+    owed = [
+        GivingBack(transfer=TransferId("tr_one"), account=ACCOUNT, amount=Money(6_000, USD)),
+        GivingBack(transfer=TransferId("tr_two"), account=OTHER, amount=Money(7, Currency("jpy"))),
+    ]
+    left = without_kept(owed, paid, unsent)
+    assert [each.amount.amount_minor for each in left] == rest
 
 
 @pytest.mark.parametrize("news", RefundStatus)
