@@ -1,13 +1,14 @@
 """Bugs to plant, one function each: what a hurried hand might have written instead.
 
-Each works as long as nothing goes wrong. They are planted by tests only, never by the project.
+Each works as long as nothing goes wrong, and counts how often it was called: one that no longer
+plugs into the code proves nothing. They are planted by tests only, never by the project.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 from unittest.mock import patch
 
 import handlers.carry_out
@@ -43,9 +44,28 @@ from store.requests import lock_request
 from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
 from store.tables.inbox import InboxEvent, InboxState
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Calls:
+    """How often what was planted has been called."""
+
+    number: int = 0
+
+    def counted(self, careless: Callable[P, R]) -> Callable[P, R]:
+        """Return the same function, counting."""
+
+        def counting(*args: P.args, **named: P.kwargs) -> R:
+            self.number += 1
+            return careless(*args, **named)
+
+        return counting
+
 
 @contextmanager
-def fresh_key_on_retry() -> Iterator[None]:
+def fresh_key_on_retry() -> Iterator[Calls]:
     """Every call gets a key of its own, so that a retry is a new refund to Stripe."""
     numbers = count()
 
@@ -53,12 +73,13 @@ def fresh_key_on_retry() -> Iterator[None]:
         key = f"{step.idempotency_key}-{next(numbers)}"
         return replace(call_of(step), idempotency_key=IdempotencyKey(key))
 
-    with patch.object(handlers.carry_out, "call_of", careless):
-        yield
+    calls = Calls()
+    with patch.object(handlers.carry_out, "call_of", calls.counted(careless)):
+        yield calls
 
 
 @contextmanager
-def no_reservation() -> Iterator[None]:
+def no_reservation() -> Iterator[Calls]:
     """No money is kept for an attempt: the balance alone decides, whatever is under way."""
 
     def careless(
@@ -66,12 +87,13 @@ def no_reservation() -> Iterator[None]:
     ) -> None:
         add_attempt(unit, attempt, calls, [])
 
-    with patch.object(handlers.prepare, "add_attempt", careless):
-        yield
+    calls = Calls()
+    with patch.object(handlers.prepare, "add_attempt", calls.counted(careless)):
+        yield calls
 
 
 @contextmanager
-def settle_before_call() -> Iterator[None]:
+def settle_before_call() -> Iterator[Calls]:
     """The attempt is done and the amount sent before Stripe was asked."""
 
     def careless(services: Services, attempt: AttemptId, fence: int) -> Carried:
@@ -103,15 +125,16 @@ def settle_before_call() -> Iterator[None]:
                     move(*why, because)
         return Carried.SETTLED
 
+    calls = Calls()
     with (
-        patch.object(handlers.release, "carry_out", careless),
-        patch.object(handlers.unsettled, "carry_out", careless),
+        patch.object(handlers.release, "carry_out", calls.counted(careless)),
+        patch.object(handlers.unsettled, "carry_out", calls.counted(careless)),
     ):
-        yield
+        yield calls
 
 
 @contextmanager
-def duplicate_event_processed_twice() -> Iterator[None]:
+def duplicate_event_processed_twice() -> Iterator[Calls]:
     """An event that comes again is due again, whatever became of it the first time."""
     proper = store.inbox._count_again
 
@@ -124,8 +147,9 @@ def duplicate_event_processed_twice() -> Iterator[None]:
             row.next_attempt_at = delivery.received_at
             unit.add(row)
 
-    with patch.object(store.inbox, "_count_again", careless):
-        yield
+    calls = Calls()
+    with patch.object(store.inbox, "_count_again", calls.counted(careless)):
+        yield calls
 
 
 class _Remembering:
@@ -142,7 +166,7 @@ class _Remembering:
 
 
 @contextmanager
-def stale_balance_trusted() -> Iterator[None]:
+def stale_balance_trusted() -> Iterator[Calls]:
     """A run decides by the balance that the first run of its lane read."""
     proper = read_ground
     known: dict[AccountId | None, BalanceFacts] = {}
@@ -153,27 +177,28 @@ def stale_balance_trusted() -> Iterator[None]:
         gateway: Any = _Remembering(services.gateway, known)
         return proper(replace(services, gateway=gateway), claim, candidates, policy)
 
-    with patch.object(handlers.release, "read_ground", careless):
-        yield
+    calls = Calls()
+    with patch.object(handlers.release, "read_ground", calls.counted(careless)):
+        yield calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planted:
     """A bug, a seed that sees it, and what that seed then says."""
 
-    plant: Callable[[], AbstractContextManager[None]]
+    plant: Callable[[], AbstractContextManager[Calls]]
     seed: int
     shows: str
 
 
 PLANTED: Final[Mapping[str, Planted]] = {
     "fresh key on retry": Planted(
-        plant=fresh_key_on_retry, seed=30, shows="2 refunds at the sandbox"
+        plant=fresh_key_on_retry, seed=21, shows="2 refunds at the sandbox"
     ),
-    "no reservation": Planted(plant=no_reservation, seed=9, shows="promised, never more than"),
-    "settle before call": Planted(plant=settle_before_call, seed=0, shows="the sandbox says"),
+    "no reservation": Planted(plant=no_reservation, seed=4, shows="promised, never more than"),
+    "settle before call": Planted(plant=settle_before_call, seed=2, shows="the sandbox says"),
     "duplicate event processed twice": Planted(
-        plant=duplicate_event_processed_twice, seed=0, shows="processed 2 times"
+        plant=duplicate_event_processed_twice, seed=1, shows="processed 2 times"
     ),
     "stale balance trusted": Planted(
         plant=stale_balance_trusted, seed=6, shows="promised, never more than"

@@ -54,12 +54,15 @@ def test_the_same_seed_tells_the_same_story_byte_for_byte() -> None:
 def test_the_simulation_catches_planted_bugs(
     bug: Planted, sqlite_template: SqliteTemplate, tmp_path: Path
 ) -> None:
+    called = 0
     # The seed that is known to see it comes first, so that only a changed play costs a search.
     for seed in (bug.seed, *range(FROM, FROM + SEEDS)):
         place = tmp_path / f"{seed}"
         place.mkdir(exist_ok=True)
-        with bug.plant():
+        with bug.plant() as calls:
             outcome = simulate(seed, sqlite_template.copy_to(place))
+        called += calls.number
         if any(bug.shows in each for each in outcome.broken):
+            assert calls.number, f"never called, so something else is broken: {outcome.told()}"
             return
-    pytest.fail(f"no seed of {SEEDS} noticed it")
+    pytest.fail(f"no seed of {SEEDS} noticed it, though it was called {called} times")

@@ -138,11 +138,14 @@ class Watch:
             self.broken.append(f"{fresh[0].id}: prepared outside a release run")
             return
         ceiling = self._ceilings[turn]
-        owed = self._owed(unit, prepared, ceiling)
-        lanes = {"platform", *(each.lane for each in fresh)}
-        for (owner, currency), minor in owed.items():
+        older = [each for each in prepared if each not in fresh]
+        owed_before = self._owed(unit, older, ceiling)
+        for (owner, currency), minor in self._owed(unit, prepared, ceiling).items():
             has_minor = ceiling.available.get((owner, currency), 0)
-            if owner in lanes and minor > max(0, has_minor):
+            # What was promised earlier may have been paid out since; a refund that its payment's
+            # own pending money pays for takes nothing more of that.
+            takes_more = minor > owed_before.get((owner, currency), 0)
+            if takes_more and minor > max(0, has_minor):
                 self.broken.append(
                     f"{fresh[0].id}: {minor} {currency} of {owner} promised, never more than "
                     f"{has_minor} was there since the run began"
