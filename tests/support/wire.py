@@ -23,6 +23,9 @@ class Mishap(StrEnum):
 
     SWALLOWED = "swallowed"
     """Accepted and never passed on: the call does not reach Stripe."""
+    CALL_HELD = "call held"
+    """Waits here, and so does each that repeats it; all are passed on once they are let go, even
+    where nobody waits for an answer any more."""
     ANSWER_HELD = "answer held"
     """Passed on; the answer waits here until it is let go."""
     ANSWERED_500 = "answered 500"
@@ -45,15 +48,19 @@ class Snare:
     _taken: bool = False
 
     def let_go(self) -> None:
-        """Pass a held answer on; forget a swallowed call."""
+        """Pass held calls or an answer on; forget a swallowed call."""
         self._let_go.set()
 
     def takes(self, method: str, path: str, body: bytes) -> bool:
-        """Whether this is the call it waits for; true once."""
+        """Whether this is the call it waits for: the first, or each until held ones are let go."""
         if self._taken or method != "POST" or not path.startswith(self.path):
             return False
-        self._taken = self.words in path or self.words.encode() in body
-        return self._taken
+        found = self.words in path or self.words.encode() in body
+        if self.mishap is Mishap.CALL_HELD:
+            # A caller that gave up comes again: no effect may slip through before that.
+            return found and not self._let_go.is_set()
+        self._taken = found
+        return found
 
     def wait(self) -> None:
         """Tell that the call is here, and wait until it is let go."""
@@ -173,7 +180,7 @@ class _Relay(BaseHTTPRequestHandler):
         wire = self.server.wire
         snare = wire.find(self.command, self.path, body)
         mishap = None if snare is None else snare.mishap
-        if snare is not None and mishap is Mishap.SWALLOWED:
+        if snare is not None and mishap in (Mishap.SWALLOWED, Mishap.CALL_HELD):
             snare.wait()
         elif snare is not None and mishap is not Mishap.ANSWER_HELD:
             snare.sprung.set()
@@ -184,7 +191,7 @@ class _Relay(BaseHTTPRequestHandler):
             error = {"error": {"type": kind, "message": "Refused on the wire."}}
             self._answer(status, json.dumps(error).encode(), {"Content-Type": "application/json"})
         else:
-            self._pass_on(body, snare)
+            self._pass_on(body, snare if mishap is Mishap.ANSWER_HELD else None)
 
     def _pass_on(self, body: bytes, snare: Snare | None) -> None:
         try:
