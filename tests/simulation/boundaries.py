@@ -26,9 +26,9 @@ class SteppedDatabase(Database):
     and every unit of work: what comes before one ends where the next begins.
     """
 
-    def __init__(self, url: str, on_commit: Callable[[Set[str]], None]) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._on_commit = on_commit
+        self.on_commit: Callable[[Set[str]], None] | None = None
         self._wrote: set[str] = set()
         quicken(self._engine)
         event.listen(self._engine, "before_cursor_execute", self._note_write)
@@ -46,8 +46,8 @@ class SteppedDatabase(Database):
                 raise Crash
             if turn is not None and turn.meet(Fate.UNIT_FAILS):
                 raise DatabaseUnavailableError("the simulated database went away")
-        if self._wrote:
-            self._on_commit(self._wrote)
+        if self._wrote and self.on_commit is not None:
+            self.on_commit(self._wrote)
         if turn is not None and turn.meet(Fate.ANSWER_LOST):
             raise DatabaseUnavailableError("the simulated database went away while it committed")
 

@@ -6,6 +6,7 @@ It starts their work and lets it go on or die; what they do is the project's own
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 
 from gateway.client import StripeGateway
 from handlers.services import Services
@@ -120,9 +121,9 @@ class Company:
 
 def hire(scene: Scene, url: str, seed: int) -> Company:
     """Found an installation on this database."""
-    plain = Database(url)
-    quicken(plain._engine)
+    plain, stepped = _ways_to(url)
     watch = Watch(scene=scene, database=plain)
+    stepped.on_commit = watch.on_commit
 
     def on_answer(text: str) -> None:
         scene.note(f"stripe  {text}")
@@ -132,7 +133,7 @@ def hire(scene: Scene, url: str, seed: int) -> Company:
     company = Company(
         scene=scene,
         watch=watch,
-        database=SteppedDatabase(url, watch.on_commit),
+        database=stepped,
         gateway=StripeGateway(
             KEY,
             api_base=BASE,
@@ -151,6 +152,18 @@ def hire(scene: Scene, url: str, seed: int) -> Company:
     with company.database.unit_of_work() as unit:
         pin_platform(unit, company.gateway.read_platform(), scene.now())
     return company
+
+
+@lru_cache(maxsize=2)
+def _ways_to(url: str) -> tuple[Database, SteppedDatabase]:
+    """Return the watch's and everybody else's way to a database.
+
+    Worlds that are played in the same place one after another share them: to make a statement's
+    text takes longer than to run it.
+    """
+    plain, stepped = Database(url), SteppedDatabase(url)
+    quicken(plain._engine)
+    return plain, stepped
 
 
 def _policy(seed: int, plain: Policy) -> Policy:

@@ -136,8 +136,8 @@ def play_all(seeds: Sequence[int], tell: Callable[[str], None], *, story: bool) 
     broken = 0
     with tempfile.TemporaryDirectory() as folder:
         template = SqliteTemplate(Path(folder))
+        place = Path(folder) / "here"
         for seed in seeds:
-            place = Path(folder) / str(seed)
             place.mkdir()
             outcome = simulate(seed, template.copy_to(place))
             fine = f"seed {seed}: {len(outcome.trace)} lines, nothing broken"
