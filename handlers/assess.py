@@ -14,6 +14,7 @@ from handlers.candidates import candidate_of, legs_for, stripe_queues, window_cl
 from handlers.caps import caps_left
 from handlers.expect import with_eta
 from handlers.policies import policy_of
+from handlers.promised import NOTHING_PROMISED, promised_elsewhere
 from handlers.services import Services
 from handlers.split import plan_split, with_chosen_transfers
 from refunds.blocks import (
@@ -114,11 +115,17 @@ def _look(services: Services, wish: Wish, charge: ChargeFacts) -> _Looked:
     with services.database.reading() as unit:
         claimed = claimed_minor(unit, charge.charge, services.mode)
         policy = policy_of(services, unit, accounts[0] if accounts else None)
+        # Without `additional` a second open request is refused anyway, and with a better reason.
+        promised = (
+            promised_elsewhere(unit, charge.charge, services.mode)
+            if wish.additional
+            else NOTHING_PROMISED
+        )
     counted, amount = settle_amount(services, charge, wish, claimed)
     return _Looked(
         charge=charge,
         counted=counted,
-        split=plan_split(counted, wish.transfers, amount),
+        split=plan_split(counted, wish.transfers, amount, promised),
         policy=policy,
         amount=amount,
         claimed_minor=claimed,

@@ -14,6 +14,7 @@ from gateway.port import UnavailableError
 from handlers import circuit
 from handlers.assess import Assessment, assess
 from handlers.services import Services
+from handlers.split import replan_split
 from refunds.blocks import Claim, check_charge
 from refunds.decision import Outcome
 from refunds.errors import (
@@ -79,9 +80,9 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
         fill(row, assessment)
         if not add_request(unit, row):
             return _replay(unit, wish, idempotency_key)
-        keep_legs(unit, request, assessment)
         _refuse_second(unit, row, wish)
-        assessment = under_lock(unit, assessment, row.mode)
+        assessment = under_lock(unit, assessment, row, wish)
+        keep_legs(unit, request, assessment)
         record_first(unit, get_request(unit, request), assessment, services.clock())
     _log.info(
         "request.taken",
@@ -190,17 +191,20 @@ def _refuse_second(unit: Unit, row: RefundRequest, wish: Wish) -> None:
         raise RequestOpenError(row.charge_id, others[0].id)
 
 
-def under_lock(unit: Unit, assessment: Assessment, mode: Mode) -> Assessment:
-    """Return the assessment with the charge's capacity counted anew: two wishes may have raced."""
+def under_lock(unit: Unit, assessment: Assessment, row: RefundRequest, wish: Wish) -> Assessment:
+    """Return the assessment with the charge's capacity and that of its transfers counted anew: two
+    wishes may have raced. Raise `InvalidWishError` where too little is left of a named transfer.
+    """
     charge = assessment.charge
-    claimed = claimed_minor(unit, charge.charge, mode)
+    claimed = claimed_minor(unit, charge.charge, row.mode)
     stop = check_charge(
         with_known_refunds(unit, charge),
         Claim(amount=assessment.amount, other_open_minor=claimed),
         at_intake=True,
     )
     if stop is None:
-        return assessment
+        split = replan_split(unit, charge, wish, assessment.amount, row.mode, RequestId(row.id))
+        return replace(assessment, split=split)
     return replace(assessment, evaluation=replace(assessment.evaluation, decision=stop))
 
 

@@ -16,7 +16,7 @@ from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.review import record_decision
 from handlers.services import Services
 from refunds.attempt import Intent, plan_steps
-from refunds.blocks import Claim, check_charge, check_drawn_on
+from refunds.blocks import Claim, check_charge, check_drawn_on, check_shares
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, Rule
 from refunds.facts import ChargeFacts, ChargeType
@@ -38,7 +38,7 @@ from store.charges import claimed_minor, lock_charge, save_charge, with_known_re
 from store.database import Unit
 from store.lanes import renew_lane
 from store.ledger import Because, amounts_of, move, move_along
-from store.legs import add_attempt_legs
+from store.legs import add_attempt_legs, reversed_for_others
 from store.observations import standing_of
 from store.parts import under_way
 from store.requests import (
@@ -282,6 +282,11 @@ def _what_stops(
     for draw in candidate.draws:
         standing = standing_of(unit, draw.account)
         stop = check_drawn_on(replace(candidate, waived=waived), draw.account, standing)
+        if stop is not None:
+            return stop
+    if candidate.split is not None:
+        taken = reversed_for_others(unit, charge.charge, request.id)
+        stop = check_shares(replace(candidate, waived=waived), taken)
         if stop is not None:
             return stop
     return check_charge(

@@ -8,14 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gateway.port import NotFoundError
+from handlers.promised import Promised, promised_elsewhere
 from handlers.services import Services
 from refunds.errors import InvalidWishError, TransfersUnclearError
 from refunds.facts import ChargeFacts, ChargeType, TransferFacts
-from refunds.ids import AccountId, TransferId
+from refunds.ids import AccountId, RequestId, TransferId
 from refunds.money import Money
 from refunds.need import Share, Split, reversal_minor
 from refunds.wish import TransferWish, Wish
+from store.charges import with_known_refunds
+from store.database import Unit
 from store.legs import known_transfers
+from store.tables.requests import Mode
 
 _LISTED_MAX = 20
 """Transfers an error names; the Dashboard shows them all."""
@@ -88,34 +92,61 @@ def _refuse_anybodys(
         )
 
 
-def plan_split(charge: ChargeFacts, asked: Sequence[TransferWish], amount: Money) -> Split | None:
+def plan_split(
+    charge: ChargeFacts, asked: Sequence[TransferWish], amount: Money, promised: Promised
+) -> Split | None:
     """Return how a new request takes a split payment back; `None` where it was not split.
 
     Without an amount a transfer gives its share of the refund, rounded up, and the refund that
-    completes the charge takes what is left. Raise `InvalidWishError` for more than is left.
+    completes the charge takes what is left, in both cases besides what was promised to requests
+    before it. Raise `InvalidWishError` for more than is left.
     """
     if charge.charge_type is not ChargeType.SEPARATE:
         return None
     amounts = {each.transfer: each.amount_minor for each in asked}
+    to_come = replace(charge, refunded_minor=charge.refunded_minor + promised.refund_minor)
     shares = tuple(
-        _share(charge, transfer, amounts.get(transfer.transfer), amount)
+        _share(to_come, transfer, amounts.get(transfer.transfer), amount, promised)
         for transfer in charge.transfers
     )
     _refuse_more_than_refunded(shares, amounts, amount)
     return Split(shares=shares, request_minor=amount.amount_minor, unsent_minor=amount.amount_minor)
 
 
+def replan_split(
+    unit: Unit, charge: ChargeFacts, wish: Wish, amount: Money, mode: Mode, request: RequestId
+) -> Split | None:
+    """Return the plan anew, under the charge's lock: two wishes may have raced.
+
+    Raise `InvalidWishError` for more than is left.
+    """
+    counted = with_known_refunds(unit, charge)
+    promised = promised_elsewhere(unit, charge.charge, mode, request)
+    return plan_split(counted, wish.transfers, amount, promised)
+
+
 def _share(
-    charge: ChargeFacts, transfer: TransferFacts, asked_minor: int | None, amount: Money
+    charge: ChargeFacts,
+    transfer: TransferFacts,
+    asked_minor: int | None,
+    amount: Money,
+    promised: Promised,
 ) -> Share:
+    promised_minor = min(transfer.left_minor, promised.by_transfer.get(transfer.transfer, 0))
+    free = replace(transfer, reversed_minor=transfer.reversed_minor + promised_minor)
     if asked_minor is None:
-        share_minor = reversal_minor(charge, transfer, amount.amount_minor)
+        share_minor = reversal_minor(charge, free, amount.amount_minor)
         return Share(transfer=transfer, asked_minor=share_minor)
-    if asked_minor > transfer.left_minor:
-        left = Money(transfer.left_minor, transfer.amount.currency)
+    if asked_minor > free.left_minor:
+        currency = transfer.amount.currency
+        besides = (
+            f", besides the {Money(promised_minor, currency)} that open requests take back"
+            if promised_minor
+            else ""
+        )
         raise InvalidWishError(
-            f"{Money(asked_minor, transfer.amount.currency)} is more than the {left} left of "
-            f"{transfer.transfer}",
+            f"{Money(asked_minor, currency)} is more than the "
+            f"{Money(free.left_minor, currency)} left of {transfer.transfer}{besides}",
             param="transfers",
         )
     return Share(transfer=transfer, asked_minor=asked_minor)

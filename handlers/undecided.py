@@ -60,7 +60,7 @@ def decide_due_request(services: Services) -> bool:
         additional=row.additional,
     )
     try:
-        assessment = _assess_at_last(services, wish, row.created)
+        _decide(services, claimed[0], wish, _assess_at_last(services, wish, row.created))
     except UnavailableError as error:
         circuit.note_trouble(services, error.account, error.trouble)
         if error.denied_in_account and wish.account is not None and now >= row.deadline:
@@ -72,8 +72,6 @@ def decide_due_request(services: Services) -> bool:
     except ReadError as error:
         _log.warning("request.unreadable", request=row.id, reason=str(error))
         _decide_later(services, claimed)
-    else:
-        _decide(services, claimed[0], wish, assessment)
     return True
 
 
@@ -97,7 +95,6 @@ def _decide(services: Services, request: RequestId, wish: Wish, assessment: Asse
         fill(row, assessment)
         unit.add(row)
         unit.flush()
-        keep_legs(unit, request, assessment)
         rivals = open_requests(unit, assessment.charge.charge, row.mode)
         others = [other for other in rivals if other.id != row.id]
         if others and not wish.additional:
@@ -106,7 +103,8 @@ def _decide(services: Services, request: RequestId, wish: Wish, assessment: Asse
             evaluation = replace(assessment.evaluation, decision=stop)
             assessment = replace(assessment, evaluation=evaluation)
         else:
-            assessment = under_lock(unit, assessment, row.mode)
+            assessment = under_lock(unit, assessment, row, wish)
+        keep_legs(unit, request, assessment)
         record_first(unit, row, assessment, services.clock())
 
 

@@ -4,7 +4,7 @@ deadline.
 This module judges facts in a fixed order; it may not look at balances or at other requests' turns.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Outcome, Rule, decide, describe_need
 from refunds.facts import AccountStanding, ChargeFacts
-from refunds.ids import AccountId
+from refunds.ids import AccountId, TransferId
 from refunds.money import Money, format_minor
 from refunds.need import Need
 
@@ -124,6 +124,36 @@ def check_drawn_on(
     if candidate.by_person:
         return None
     return check_account(account, standing, candidate.waived)
+
+
+def check_shares(
+    candidate: Candidate, taken_for_others: Mapping[TransferId, int]
+) -> Decision | None:
+    """Return what stops a request of a split payment where Sluice itself took back, for other
+    requests, what this one counts on: the rest would be the platform's expense.
+
+    What anybody else took back counts as paid by the account. Figures in each transfer's currency.
+    """
+    if candidate.split is None or candidate.by_person:
+        return None
+    if Rule.TRANSFERS_UNCLEAR in candidate.waived:
+        return None
+    for share in candidate.split.shares:
+        own_minor = share.used_minor + share.at_hand_minor
+        lacks_minor = share.asked_minor - own_minor - share.transfer.left_minor
+        ours_minor = taken_for_others.get(share.transfer.transfer, 0)
+        paid_otherwise_minor = max(0, share.transfer.reversed_minor - own_minor - ours_minor)
+        if lacks_minor > paid_otherwise_minor:
+            currency = share.transfer.amount.currency
+            left = Money(share.transfer.left_minor, currency)
+            wanted = Money(share.asked_minor - own_minor, currency)
+            return decide(
+                Outcome.REVIEW,
+                Rule.TRANSFERS_UNCLEAR,
+                f"{wanted} of {share.transfer.transfer} were to be taken back, but other requests "
+                f"have left {left} of it; the platform would stand in for the rest.",
+            )
+    return None
 
 
 def without_balance(account: str, deadline: datetime, now: datetime, waived: Set[Rule]) -> Decision:

@@ -157,6 +157,10 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     (Rule.TRANSFERS_UNCLEAR, Outcome.REJECT): (
         "Ask again, naming the transfers to take back, each with its amount.",
     ),
+    (Rule.TRANSFERS_UNCLEAR, Outcome.REVIEW): (
+        "Cancel it and ask again, naming transfers with something left.",
+        "Or approve it: it takes what is left, and the platform stands in for the rest.",
+    ),
     (Rule.COMPENSATED, Outcome.REVIEW): (
         "The accounts have their money back, and the buyer is still owed.",
         "Approve it to try again, or pay them another way and close it.",

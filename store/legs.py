@@ -4,11 +4,12 @@ It may not choose transfers or plan a reversal.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from sqlalchemy import func
 from sqlmodel import col, delete, select
 
 from refunds.attempt import AttemptState, GivingBack, Purpose, StepState
@@ -22,6 +23,7 @@ from store.database import Unit
 from store.tables.attempts import AttemptStep, ReleaseAttempt
 from store.tables.legs import AttemptLeg, RequestLeg, Transfer
 from store.tables.observations import Refund
+from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import RefundRequest
 from store.upsert import insert_or_ignore
 
@@ -125,6 +127,41 @@ def split_of(unit: Unit, request: RefundRequest) -> Split:
         request_minor=request.amount_minor,
         unsent_minor=request.amount_minor - standing.sent_minor,
     )
+
+
+def unmet_of(unit: Unit, requests: Iterable[RefundRequest]) -> Counter[str]:
+    """Return what decided requests of a split payment still mean to reverse, per transfer."""
+    unmet: Counter[str] = Counter()
+    for request in requests:
+        for share in split_of(unit, request).shares:
+            minor = share.asked_minor - share.used_minor - share.at_hand_minor
+            unmet[share.transfer.transfer] += max(0, minor)
+    return unmet
+
+
+def reversed_for_others(unit: Unit, charge: str, request: RequestId | str) -> Counter[TransferId]:
+    """Return what was reversed of a payment's transfers for other requests than this one, later
+    recoveries included.
+    """
+    steps = (
+        select(AttemptStep.target, func.sum(AttemptStep.object_minor))
+        .join(ReleaseAttempt, col(ReleaseAttempt.id) == col(AttemptStep.attempt_id))
+        .where(col(ReleaseAttempt.charge_id) == charge, col(ReleaseAttempt.request_id) != request)
+        .where(col(AttemptStep.kind) == StepKind.REVERSAL)
+        .where(col(AttemptStep.state) == StepState.DONE)
+        .group_by(col(AttemptStep.target))
+    )
+    recovered = (
+        select(RecoveryAttempt.transfer, func.sum(RecoveryAttempt.reversal_minor))
+        .where(col(RecoveryAttempt.charge_id) == charge, col(RecoveryAttempt.request_id) != request)
+        .where(col(RecoveryAttempt.state) == AttemptState.DONE)
+        .group_by(col(RecoveryAttempt.transfer))
+    )
+    taken: Counter[TransferId] = Counter()
+    for transfer, minor in (*unit.exec(steps), *unit.exec(recovered)):
+        if transfer is not None:
+            taken[TransferId(transfer)] += int(minor or 0)
+    return taken
 
 
 def owed_back(unit: Unit, request: RequestId | str) -> list[GivingBack]:

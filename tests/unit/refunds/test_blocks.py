@@ -14,15 +14,18 @@ from refunds.blocks import (
     check_charge,
     check_deadline,
     check_livemode,
+    check_shares,
     counted_at_intake,
     stating_exposure,
     without_balance,
 )
+from refunds.candidate import Candidate
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import AccountStanding, ChargeFacts
 from refunds.money import Money
-from refunds.need import Need
-from tests.support.facts import ACCOUNT, NOON, USD, charged
+from refunds.need import Need, Share, Split
+from tests.support.facts import ACCOUNT, NOON, USD, charged, transferred
+from tests.unit.refunds.waiting import waiting
 
 
 def claim(amount_minor: int, other_open_minor: int = 0) -> Claim:
@@ -245,3 +248,55 @@ def test_no_other_stop_offers_to_stand_in() -> None:
     need = Need(amount_minor=5_000, currency=USD, fx_buffer_minor=0)
     late = decide(Outcome.REVIEW, Rule.DEADLINE, "It is late.")
     assert stating_exposure(late, need) is late
+
+
+def of_split(*, asked: int, used: int = 0, at_hand: int = 0, reversed_minor: int) -> Candidate:
+    """A request that counts on a transfer of 60.00."""
+    transfer = replace(transferred(6_000), reversed_minor=reversed_minor)
+    share = Share(transfer=transfer, asked_minor=asked, used_minor=used, at_hand_minor=at_hand)
+    split = Split(shares=(share,), request_minor=9_000, unsent_minor=9_000)
+    return replace(waiting("rr_split", 9_000), split=split)
+
+
+@pytest.mark.parametrize(
+    "candidate, for_others, lacks",
+    [
+        (of_split(asked=6_000, reversed_minor=0), 0, False),
+        # 6000 - 5000 = 1000 left, 4000 lacking: all of it went to other requests.
+        (of_split(asked=5_000, reversed_minor=5_000), 5_000, True),
+        # Somebody else took it: the account has paid.
+        (of_split(asked=5_000, reversed_minor=5_000), 0, False),
+        # 1500 for others, 4500 by somebody else, who paid all of the 3000 that are lacking.
+        (of_split(asked=3_000, reversed_minor=6_000), 1_500, False),
+        # 4000 for others, 2000 by somebody else: 1000 are lacking for our own doing.
+        (of_split(asked=3_000, reversed_minor=6_000), 4_000, True),
+        # What it reversed for itself is not lacking.
+        (of_split(asked=6_000, used=2_000, at_hand=4_000, reversed_minor=6_000), 0, False),
+        (of_split(asked=6_000, used=2_000, reversed_minor=4_000), 2_000, True),
+    ],
+)
+def test_a_share_that_other_requests_used_up_is_asked_about(
+    candidate: Candidate, for_others: int, lacks: bool
+) -> None:
+    taken = {transferred(6_000).transfer: for_others}
+    stop = check_shares(candidate, taken)
+    assert (stop is not None) is lacks
+    if stop is not None:
+        assert (stop.outcome, stop.rule) == (Outcome.REVIEW, Rule.TRANSFERS_UNCLEAR)
+    for known in (
+        replace(candidate, by_person=True),
+        replace(candidate, waived=frozenset({Rule.TRANSFERS_UNCLEAR})),
+        replace(candidate, split=None),
+    ):
+        assert check_shares(known, taken) is None
+
+
+def test_the_sentence_says_what_was_counted_on_and_what_is_left() -> None:
+    candidate = of_split(asked=5_000, reversed_minor=5_000)
+    name = transferred(6_000).transfer
+    stop = check_shares(candidate, {name: 5_000})
+    assert stop is not None
+    assert stop.why == (
+        f"50.00 USD of {name} were to be taken back, but other requests have left 10.00 USD of it; "
+        "the platform would stand in for the rest."
+    )
