@@ -32,6 +32,7 @@ class NoVerdict:
     message: str
     http_status: int | None
     stripe_request: str | None
+    code: str | None = None
     retry_after_seconds: float | None = None
     replayed: bool = False
     """A 500 of some time ago, answered again from the idempotency cache."""
@@ -91,6 +92,11 @@ _SHORT: Final = re.compile(
     re.IGNORECASE,
 )
 
+_NO_SUCH_ACCOUNT: Final = "account_invalid"
+"""With a 403: no such account, or none that this key has access to. Source: Stripe docs, "Error
+codes". A 403 for want of a permission is about the key, and has another code.
+"""
+
 _KEY: Final = re.compile(r"((?:sk|rk|pk|whsec)_(?:(?:live|test)_)?)[A-Za-z0-9*_]+")
 
 
@@ -123,6 +129,7 @@ def classify(error: stripe.StripeError) -> NoVerdict | Refusal:
         message=readable(said.text_or_none("message") or fallback),
         http_status=status,
         stripe_request=stripe_request,
+        code=code,
         retry_after_seconds=_seconds(header(headers, "retry-after")),
         replayed=header(headers, "idempotent-replayed") == "true",
     )
@@ -181,6 +188,7 @@ def read_error(found: NoVerdict | Refusal, account: AccountId | None = None) -> 
                 stripe_request=found.stripe_request,
                 retry_after_seconds=found.retry_after_seconds,
                 account=account,
+                no_such_account=found.http_status == 403 and found.code == _NO_SUCH_ACCOUNT,
             )
         case Refusal():
             missing = found.http_status == 404 or found.code == "resource_missing"

@@ -53,12 +53,15 @@ class UnavailableError(ReadError):
         stripe_request: str | None = None,
         retry_after_seconds: float | None = None,
         account: AccountId | None = None,
+        no_such_account: bool = False,
     ) -> None:
         super().__init__(message, stripe_request=stripe_request)
         self.trouble = trouble
         self.account = account
         """The connected account that was asked; a denial may be about it alone."""
         self.retry_after_seconds = retry_after_seconds
+        self.no_such_account = no_such_account
+        """Stripe says outright that `account` doesn't exist or is not connected to the platform."""
 
     @property
     def denied_in_account(self) -> bool:

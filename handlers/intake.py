@@ -19,6 +19,7 @@ from refunds.blocks import Claim, check_charge
 from refunds.decision import Outcome
 from refunds.errors import (
     KeyReusedError,
+    PaymentNotFoundError,
     RequestOpenError,
 )
 from refunds.facts import PlatformFacts
@@ -71,6 +72,9 @@ def take_in(services: Services, wish: Wish, *, idempotency_key: str, actor: str)
         _check_circuit(services)
         assessment = assess(services, wish)
     except UnavailableError as error:
+        if error.no_such_account and error.account is not None and error.account == wish.account:
+            # Waiting changes nothing about a mistyped id, and whoever typed it is still there.
+            raise PaymentNotFoundError.out_of_sight(error.account) from error
         circuit.note_trouble(services, error.account, error.trouble)
         return _record_undecided(services, wish, idempotency_key, actor)
     request = RequestId(mint("rr", services.clock()))

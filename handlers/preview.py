@@ -39,12 +39,9 @@ def preview(services: Services, wish: Wish) -> RequestView:
     try:
         assessment = assess(services, wish)
     except UnavailableError as error:
-        if error.denied_in_account and error.account == wish.account:
-            raise PaymentNotFoundError(
-                f"Stripe shows the platform nothing of {wish.account}: check its id, and whether "
-                "it is still connected",
-                param="account",
-            ) from error
+        denied = error.account if error.denied_in_account else None
+        if denied is not None and denied == wish.account:
+            raise PaymentNotFoundError.out_of_sight(denied) from error
         raise
     charge = assessment.charge
     with services.database.reading() as unit:

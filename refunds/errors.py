@@ -23,7 +23,7 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class SluiceError(Exception):
@@ -68,6 +68,15 @@ class PaymentNotFoundError(WishError):
     """Stripe knows no payment by this id, seen from this account."""
 
     code = "resource_missing"
+
+    @classmethod
+    def out_of_sight(cls, account: str) -> Self:
+        """Return the error for an account of which Stripe shows the platform nothing."""
+        return cls(
+            f"Stripe shows the platform nothing of {account}: check its id, and whether it is "
+            "still connected",
+            param="account",
+        )
 
 
 class KeyReusedError(WishError):

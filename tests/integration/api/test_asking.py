@@ -184,9 +184,14 @@ TRANSFER: Final = {"transfer": "tr_1"}
 
 def test_an_account_that_shows_nothing_is_no_outage(caller: Caller) -> None:
     wish = {"charge": "ch_1", "account": "acct_mistyped"}
-    answer = caller.post("/refund_requests/preview", wish)
-    assert answer.status_code == 404
-    assert (error_of(answer)["code"], error_of(answer)["param"]) == ("resource_missing", "account")
+    for path in ("/refund_requests", "/refund_requests/preview"):
+        answer = caller.post(path, wish)
+        assert answer.status_code == 404
+        assert (error_of(answer)["code"], error_of(answer)["param"]) == (
+            "resource_missing",
+            "account",
+        )
+    assert count(caller.stage) == 0
 
 
 CHARGE: Final = "ch_1"

@@ -17,6 +17,8 @@ from refunds.policy import Direct, PolicyBook
 from store.attempts import attempts_of
 from store.observations import disconnect_account
 from store.tables.attempts import Reservation
+from store.tables.lanes import CircuitRow
+from store.tables.requests import RefundRequest
 from tests.support.stage import Stage
 
 
@@ -242,8 +244,9 @@ def test_a_wish_made_while_stripe_was_away_is_decided_in_its_account(stage: Stag
 def test_a_wish_for_an_account_out_of_reach_ends_at_its_deadline(stage: Stage) -> None:
     account = stage.account()
     charge = stage.paid_direct(account, 5000)
-    stage.sandbox.control("POST", f"accounts/{account}/deauthorize", {})
+    stage.fault("reset", path="/v1/charges/*", method="GET", times=1)
     request = wish(stage, charge, account)
+    stage.sandbox.control("POST", f"accounts/{account}/deauthorize", {})
     stage.later(hours=1)
     stage.work()
     assert stage.view(request)["status"] == "requested"
@@ -252,6 +255,26 @@ def test_a_wish_for_an_account_out_of_reach_ends_at_its_deadline(stage: Stage) -
     view = stage.view(request)
     assert view["decision"] is not None
     assert (view["status"], view["decision"]["rule"]) == ("rejected", "account_deauthorized")
+
+
+def test_an_account_that_stripe_does_not_know_is_said_at_once(stage: Stage) -> None:
+    account = stage.account()
+    charge = stage.paid_direct(account, 5000)
+    with pytest.raises(PaymentNotFoundError, match="nothing of acct_mistyped") as caught:
+        wish(stage, charge, "acct_mistyped")
+    assert caught.value.param == "account"
+    with stage.services.database.reading() as unit:
+        assert unit.exec(select(RefundRequest)).all() == []
+        assert unit.exec(select(CircuitRow)).all() == []
+    # Under the right id the same key is free.
+    assert stage.taken(charge, None, key="key-1", account=AccountId(account)).decided
+
+
+def test_a_key_that_is_turned_away_says_nothing_about_the_account(stage: Stage) -> None:
+    account = stage.account()
+    charge = stage.paid_direct(account, 5000)
+    stage.fault("revoked_key", path="/v1/charges/*", method="GET", times=1)
+    assert stage.view(wish(stage, charge, account))["status"] == "requested"
 
 
 def test_of_an_account_that_left_nobody_can_refund_anything(stage: Stage) -> None:

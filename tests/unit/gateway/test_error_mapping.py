@@ -12,7 +12,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import MESSAGE_LIMIT, NoVerdict, Refusal, classify, readable
+from gateway.errors import MESSAGE_LIMIT, NoVerdict, Refusal, classify, read_error, readable
 from gateway.port import NotFoundError, ReadError, RejectedReadError, UnavailableError
 from refunds.ids import AccountId, IdempotencyKey, RefundId
 from refunds.steps import RefusalKind, Refused, StepKind, StripeCall, Trouble, Unknown
@@ -227,3 +227,24 @@ def test_no_message_carries_a_key_or_grows_without_bound(text: str, prefix: str)
     said = readable(f"{text}{prefix}51SecretSecret {text}")
     assert "51SecretSecret" not in said
     assert len(said) <= MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize(
+    "status, code, gone",
+    [
+        (403, "account_invalid", True),
+        # The key lacks a permission: that says nothing about the account.
+        (403, "more_permissions_required", False),
+        (403, None, False),
+        (401, "account_invalid", False),
+    ],
+)
+def test_only_stripes_own_word_means_that_there_is_no_such_account(
+    status: int, code: str | None, gone: bool
+) -> None:
+    found = NoVerdict(
+        trouble=Trouble.DENIED, message="no", http_status=status, stripe_request=None, code=code
+    )
+    raised = read_error(found, AccountId("acct_1"))
+    assert isinstance(raised, UnavailableError)
+    assert raised.no_such_account is gone

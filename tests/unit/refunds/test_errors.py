@@ -52,6 +52,14 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
         "no payment pi_x",
         {"param": None, "code": "resource_missing"},
     ),
+    (
+        lambda: PaymentNotFoundError.out_of_sight("acct_x"),
+        (
+            "Stripe shows the platform nothing of acct_x: check its id, and whether it is still "
+            "connected"
+        ),
+        {"param": "account", "code": "resource_missing"},
+    ),
     (lambda: KeyReusedError("key k-1 was used"), "key k-1 was used", {"code": "idempotency_error"}),
     (
         lambda: TransfersUnclearError("ch_x was split over 2 transfers"),
