@@ -3,11 +3,17 @@
 It may not read a dispute. The caller has locked the charge; what is being released is left alone.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
-from handlers.review import record_decision, send_charge_to_review, send_to_review
+from handlers.review import (
+    record_decision,
+    send_charge_to_review,
+    send_to_review,
+    waits_for_a_person,
+)
 from refunds.blocks import check_account
 from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import NOT_LIVE, DisputeFacts, RefundStatus
@@ -19,7 +25,7 @@ from store.database import Unit
 from store.ledger import Because, amounts_of, move
 from store.legs import accounts_of
 from store.observations import dispute_read_at, disputes_of, refunds_of_request, standing_of
-from store.requests import latest_evaluation, lock_request, waived_rules
+from store.requests import latest_evaluation, lock_request, waived_rules, waivers_of
 from store.tables.requests import Charge, RefundRequest
 
 _log = structlog.get_logger(__name__)
@@ -109,7 +115,8 @@ def heed_missed_news(
     in_the_way = [each for each in disputes if stands_in_the_way(each)]
     if lost is not None:
         _close_one(unit, lost, request, now=now, cause=cause)
-    elif in_the_way:
+        return
+    if in_the_way:
         send_to_review(unit, request, _disputed(charge, in_the_way[0]), now=now, cause=cause)
     else:
         ended = [each for each in disputes if _stored_since(unit, each, since)]
@@ -118,6 +125,22 @@ def heed_missed_news(
         stop = _what_else_stops(unit, charge, request, now)
         if stop is not None:
             send_to_review(unit, request, stop, now=now, cause=cause)
+    _say_who_else_refunded(unit, charge, request, now=now, cause=cause)
+
+
+def _say_who_else_refunded(
+    unit: Unit, charge: Charge, request: RefundRequest, *, now: datetime, cause: str
+) -> None:
+    """Tell the person whom a request lies before of another hand's refund, whatever brought it
+    there: who approves it without knowing would pay the buyer twice.
+    """
+    foreign = _made_by_another_hand(unit, charge, request)
+    latest = latest_evaluation(unit, request)
+    if foreign is None or latest is None or foreign.why in latest.why:
+        return
+    if waits_for_a_person(unit, request):
+        told = replace(foreign, why=f"{latest.why.rstrip('.')}. {foreign.why}")
+        record_decision(unit, request, told, now=now, cause=cause)
 
 
 def _stored_since(unit: Unit, dispute: DisputeFacts, since: datetime) -> bool:
@@ -177,13 +200,24 @@ def _sent_to_review_minor(unit: Unit, request: RefundRequest) -> int:
 def _what_else_stops(
     unit: Unit, charge: Charge, request: RefundRequest, now: datetime
 ) -> Decision | None:
+    # First: who passes an account by would not have been told of it.
+    foreign = _made_by_another_hand(unit, charge, request)
+    if foreign is not None:
+        return foreign
     waived = waived_rules(unit, request.id, now)
     for account in accounts_of(unit, request):
         stop = check_account(account, standing_of(unit, account), waived)
         if stop is not None:
             return stop
-    foreign = refund_seen_since(unit, charge.id, request.created)
-    if foreign is None or Rule.FOREIGN_REFUND in waived:
+    return None
+
+
+def _made_by_another_hand(unit: Unit, charge: Charge, request: RefundRequest) -> Decision | None:
+    """Return what another hand's refund means, where nobody was asked about it for this request."""
+    approved = [w for w in waivers_of(unit, request.id) if w.rule is Rule.FOREIGN_REFUND]
+    approved_at = approved[-1].created if approved else None
+    foreign = refund_seen_since(unit, charge.id, request.created, approved_at)
+    if foreign is None:
         return None
     return decide(
         Outcome.REVIEW,

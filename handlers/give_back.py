@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from handlers.disputed import heed_missed_news
 from handlers.review import record_decision
 from handlers.services import Services
 from refunds.attempt import (
@@ -37,6 +38,7 @@ from store.attempts import (
     settle_step,
     steps_of,
 )
+from store.charges import lock_charge
 from store.database import Unit
 from store.ledger import Because, amounts_of, move, move_along
 from store.legs import owed_back, replace_transfer
@@ -178,6 +180,17 @@ def finish_giving_back(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
     record_decision(
         unit, request, decide(Outcome.REVIEW, Rule.COMPENSATED, why), now=now, cause=cause
     )
+    _heed_news(unit, attempt, request, now, cause)
+
+
+def _heed_news(
+    unit: Unit, attempt: ReleaseAttempt, request: RefundRequest, now: datetime, cause: str
+) -> None:
+    """Give a request that is back from a compensation what happened to its charge meanwhile."""
+    charge = lock_charge(unit, attempt.charge_id)
+    assert charge is not None, "an attempt has its charge"
+    since = attempts_of(unit, request.id)[0].prepared_at
+    heed_missed_news(unit, charge, request, since=since, now=now, cause=cause)
 
 
 def refuse_giving_back(
@@ -207,3 +220,5 @@ def refuse_giving_back(
         because = Because(at=now, cause="release", why=decision.why, attempt=AttemptId(attempt.id))
         move(unit, request, Bucket.REVERSED, Bucket.REVIEW, reversed_minor, because)
     record_decision(unit, request, decision, now=now, cause="release")
+    if reversed_minor:
+        _heed_news(unit, attempt, request, now, "release")

@@ -95,7 +95,7 @@ def question_charge(
             asked += _end_shadow(unit, request, decision, now=now, cause=cause)
             continue
         if not send_to_review(unit, request, decision, now=now, cause=cause):
-            if not _waits_for_a_person(unit, request):
+            if not waits_for_a_person(unit, request):
                 continue
             record_decision(unit, request, decision, now=now, cause=cause)
         asked += 1
@@ -119,7 +119,7 @@ def _end_shadow(
     return True
 
 
-def _waits_for_a_person(unit: Unit, request: RefundRequest) -> bool:
+def waits_for_a_person(unit: Unit, request: RefundRequest) -> bool:
     """Whether it lies in review, and not because Stripe's refund of it waits for the buyer."""
     refunds = refunds_of_request(unit, request.id)
     if any(refund.status is RefundStatus.REQUIRES_ACTION for refund in refunds):

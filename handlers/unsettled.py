@@ -232,6 +232,10 @@ def _never_made(unit: Unit, attempt: ReleaseAttempt, step: AttemptStep, now: dat
     put_back(unit, attempt, AttemptState.NEVER_EXECUTED, because)
     request = lock_request(unit, attempt.request_id)
     record_decision(unit, request, decision, now=now, cause="reconcile")
+    charge = lock_charge(unit, attempt.charge_id)
+    assert charge is not None, "an attempt has its charge"
+    since = attempt.prepared_at
+    heed_missed_news(unit, charge, request, since=since, now=now, cause="reconcile")
     mark_due(unit, LaneId(attempt.lane), now, "reconcile")
     return False
 

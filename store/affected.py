@@ -144,14 +144,20 @@ def unsent_in(unit: Unit, lane: LaneId, after: RequestId | None, limit: int) -> 
     return [RequestId(request) for request in unit.exec(statement)]
 
 
-def refund_seen_since(unit: Unit, charge: str, since: datetime) -> Refund | None:
+def refund_seen_since(
+    unit: Unit, charge: str, since: datetime, approved_at: datetime | None = None
+) -> Refund | None:
     """Return a refund of the charge by another hand that still counts and was not known before
-    `since`, when a request was made that did not count it.
+    `since`, when a request was made that did not count it; nor by `approved_at`, when a person saw
+    what was known of them and approved the request beside it.
     """
+    known = col(RefundObservation.at) < since
+    if approved_at is not None:
+        known |= col(RefundObservation.at) <= approved_at
     earlier = (
         select(RefundObservation.refund_id)
         .where(col(RefundObservation.refund_id) == col(Refund.id))
-        .where(col(RefundObservation.at) < since)
+        .where(known)
         .exists()
     )
     statement = (

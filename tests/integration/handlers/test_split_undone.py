@@ -295,3 +295,43 @@ def test_a_worker_that_dies_at_any_call_leaves_everything_to_be_done_once(
         assert (reversed_of(stage, one), reversed_of(stage, two)) == (6000, 3000)
         assert len(stage.refunds()) == 1
     assert promised(stage) == {}
+
+
+def test_a_refund_by_another_hand_meanwhile_is_told_of_when_all_is_given_back(
+    stage: Stage,
+) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, 5000, transfers=named((one, None), (two, None)))
+    emptied_meanwhile(stage, second, two)
+    run_due_lane(stage.services)
+    stage.sandbox.control("POST", "refunds", {"charge": charge, "amount": 5000})
+    stage.has("platform", 0)
+    stage.work()
+    reconcile(stage.services)
+    assert stage.view(request)["status"] == "reversed"
+    stage.has("platform", 10_000)
+    stage.later(hours=1)
+    stage.work()
+    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "foreign_refund")
+    decision = stage.view(request)["decision"]
+    assert decision is not None
+    assert "was given back to the accounts" in decision["why"]
+
+
+def test_a_refund_by_another_hand_stops_what_a_lost_reversal_puts_back(stage: Stage) -> None:
+    first, second, charge, one, two = two_sellers(stage)
+    stage.has(first, 6000)
+    stage.has(second, 3000)
+    request = stage.wish(charge, 5000, transfers=named((one, None), (two, None)))
+    stage.fault("reset", path=f"/v1/transfers/{one}/reversals")
+    run_due_lane(stage.services)
+    assert stage.view(request)["status"] == "releasing"
+    stage.sandbox.control("POST", "refunds", {"charge": charge, "amount": 5000})
+    reconcile(stage.services)
+    stage.later(hours=26)
+    stage.work()
+    # On hold it would have gone out by itself, and the buyer would have been paid twice.
+    assert (stage.view(request)["status"], rule(stage, request)) == ("review", "foreign_refund")
+    assert len(stage.refunds()) == 1
