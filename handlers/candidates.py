@@ -15,7 +15,7 @@ from refunds.need import Leg, Split, Weighing, plan_legs, plan_split_legs, platf
 from refunds.policy import Direct, Policy
 from store.charges import facts_of
 from store.database import Unit
-from store.legs import split_of
+from store.legs import at_hand_of, split_of
 from store.requests import Waiting, waived_rules
 from store.tables.requests import Charge, RefundRequest
 
@@ -26,12 +26,21 @@ def candidate_of(unit: Unit, waiting: Waiting, policy: Policy, now: datetime) ->
     charge = facts_of(waiting.charge)
     split = split_for(unit, request, waiting.charge)
     waived = waived_rules(unit, request.id, now)
+    at_hand_minor = at_hand_for(unit, request, charge)
     return Candidate(
         request=RequestId(request.id),
         created=request.created,
         amount=Money(waiting.amount_minor, charge.amount.currency),
         split=split,
-        legs=legs_for(charge, split, waiting.amount_minor, policy, stale_at=now),
+        at_hand_minor=at_hand_minor,
+        legs=legs_for(
+            charge,
+            split,
+            waiting.amount_minor,
+            policy,
+            stale_at=now,
+            at_hand_minor=at_hand_minor,
+        ),
         platform_cost=platform_cost(
             charge,
             waiting.amount_minor,
@@ -56,10 +65,18 @@ def refreshed(
     return _weighed(replace(candidate, split=split), charge, waiting, policy, stale_at=None)
 
 
-def resplit(unit: Unit, candidate: Candidate, waiting: Waiting, policy: Policy) -> Candidate:
-    """Return a request of a split payment by what is stored now, its row and charge locked."""
+def resplit(
+    unit: Unit, candidate: Candidate, waiting: Waiting, charge: ChargeFacts, policy: Policy
+) -> Candidate:
+    """Return a request by what it has reversed by now, its row and charge locked; `charge` was read
+    just now.
+    """
     if candidate.split is None:
-        return candidate
+        at_hand_minor = at_hand_for(unit, waiting.request, charge)
+        if at_hand_minor == candidate.at_hand_minor:
+            return candidate
+        known = replace(candidate, at_hand_minor=at_hand_minor)
+        return _weighed(known, charge, waiting, policy, stale_at=None)
     split = split_of(unit, waiting.request)
     legs = legs_for(facts_of(waiting.charge), split, candidate.amount.amount_minor, policy)
     return replace(candidate, split=split, legs=legs)
@@ -84,7 +101,14 @@ def _weighed(
     minor = candidate.amount.amount_minor
     return replace(
         candidate,
-        legs=legs_for(charge, candidate.split, minor, policy, stale_at=stale_at),
+        legs=legs_for(
+            charge,
+            candidate.split,
+            minor,
+            policy,
+            stale_at=stale_at,
+            at_hand_minor=candidate.at_hand_minor,
+        ),
         platform_cost=platform_cost(
             charge,
             minor,
@@ -105,6 +129,15 @@ def split_for(unit: Unit, request: RefundRequest, charge: Charge) -> Split | Non
     return split_of(unit, request) if charge.charge_type is ChargeType.SEPARATE else None
 
 
+def at_hand_for(unit: Unit, request: RefundRequest, charge: ChargeFacts) -> int:
+    """Return what a request has reversed of its payment's own transfer for refunds that came to
+    nothing.
+    """
+    if charge.transfer is None or not charge.transfer.reversed_minor:
+        return 0
+    return at_hand_of(unit, request.id, charge.transfer.transfer)
+
+
 def legs_for(
     charge: ChargeFacts,
     split: Split | None,
@@ -112,6 +145,7 @@ def legs_for(
     policy: Policy,
     *,
     stale_at: datetime | None = None,
+    at_hand_minor: int = 0,
 ) -> tuple[Leg, ...]:
     """Return what the refund asks of connected accounts; `stale_at` is now for an older reading."""
     weighing = Weighing(
@@ -121,7 +155,7 @@ def legs_for(
     )
     if split is not None:
         return plan_split_legs(split, refund_minor, weighing)
-    return plan_legs(charge, refund_minor, weighing)
+    return plan_legs(charge, refund_minor, weighing, at_hand_minor=at_hand_minor)
 
 
 def stripe_queues(charge: ChargeFacts, policy: Policy) -> bool:

@@ -19,12 +19,13 @@ from refunds.attempt import Intent, plan_steps
 from refunds.blocks import Claim, check_charge, check_drawn_on, check_shares
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, Rule
-from refunds.facts import ChargeFacts, ChargeType
+from refunds.facts import ChargeFacts
 from refunds.ids import PLATFORM_LANE, AttemptId, RequestId, lane_of, mint
 from refunds.lifecycle import WAITING, Bucket
 from refunds.money import Currency, Money
 from refunds.pool import Pool
 from refunds.rules import after_release, judge
+from refunds.steps import StepKind
 from refunds.uncovered import uncovered_of
 from store.attempts import (
     ATTEMPT_LEASE,
@@ -100,7 +101,7 @@ def prepare(
         save_charge(unit, charge)
         request = lock_request(unit, candidate.request)
         renew_lane(unit, ground.claim, now)
-        candidate = resplit(unit, candidate, row, ground.policy)
+        candidate = resplit(unit, candidate, row, charge, ground.policy)
         lock_purses(unit, [*_purses(candidate), *cap_purses(candidate, ground.policy)])
         waiting = _waiting(unit, request, candidate, now)
         if waiting is None:
@@ -218,7 +219,8 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
             currency=amount.currency,
             need_minor=need.amount_minor if need else None,
             need_currency=need.currency if need else None,
-            uncovered=bool(uncovered),
+            # A reversal after the refund may be refused: the account owes what it was to take.
+            uncovered=bool(uncovered) or calls[-1].kind is StepKind.REVERSAL,
             queued=short and candidate.may_overdraw,
             prepared_at=now,
             next_try_at=now + ATTEMPT_LEASE,
@@ -228,7 +230,7 @@ def _commit(unit: Unit, going: _Going, now: datetime) -> Prepared:
         [(holder, amount) for holder, amount in reserve if amount.amount_minor > 0],
     )
     add_uncovered(unit, attempt, uncovered, by_rule=not candidate.by_person, now=now)
-    if charge.charge_type is ChargeType.SEPARATE:
+    if charge.lives_in is None:
         add_attempt_legs(unit, attempt, candidate.legs)
     if candidate.by_person:
         use_person_waiver(unit, request.id, now)

@@ -64,7 +64,9 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
     Covered: one refund that reverses its transfer; of a payment that was split, the reversals one
     by one and then the refund. Uncovered: the refund alone, then a reversal of what each account
     can spare. Nothing left to reverse: the refund alone, because Stripe refuses to reverse a
-    transfer that is fully reversed. Direct: one refund, in the account the charge lives in.
+    transfer that is fully reversed. With money at hand that was reversed for an earlier refund:
+    the refund alone, then a reversal of what is missing, because Stripe would take all of it again.
+    Direct: one refund, in the account the charge lives in.
     Source: Stripe docs, "Create a refund", "Create a transfer reversal".
     """
     calls: list[StripeCall] = []
@@ -74,7 +76,13 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
     calls.append(_refund(charge, intent, ordinal=len(calls) + 1))
     if intent.uncovered:
         calls += _reversals(intent, _spare_reversals_minor(intent), first=2)
+    elif not split and _at_hand(intent):
+        calls += _reversals(intent, [leg.reversal_minor for leg in intent.legs], first=2)
     return tuple(calls)
+
+
+def _at_hand(intent: Intent) -> bool:
+    return any(leg.at_hand_minor > 0 for leg in intent.legs)
 
 
 def _refund(charge: ChargeFacts, intent: Intent, ordinal: int) -> StripeCall:
@@ -86,6 +94,7 @@ def _refund(charge: ChargeFacts, intent: Intent, ordinal: int) -> StripeCall:
     reverses = (
         charge.transfer is not None
         and not intent.uncovered
+        and not _at_hand(intent)
         and any(leg.reversal_minor > 0 for leg in intent.legs)
     )
     if reverses:

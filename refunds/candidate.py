@@ -31,6 +31,10 @@ class Candidate:
     """The whole of what waits, where only a part is to go now."""
     split: Split | None = None
     """How a payment that was split is taken back."""
+    at_hand_minor: int = 0
+    """Reversed by this request already, of a payment with one transfer of its own, for a refund
+    that came to nothing; the transfer's currency.
+    """
     window_closes: datetime | None = None
     """Until when its payment method can be refunded, where the policy says so."""
     skipped_runs: int = 0

@@ -184,20 +184,38 @@ def _share_leg(split: Split, share: Share, refund_minor: int, weighing: Weighing
     return replace(leg, at_hand_minor=at_hand_minor)
 
 
-def plan_legs(charge: ChargeFacts, refund_minor: int, weighing: Weighing) -> tuple[Leg, ...]:
+def plan_legs(
+    charge: ChargeFacts, refund_minor: int, weighing: Weighing, *, at_hand_minor: int = 0
+) -> tuple[Leg, ...]:
     """Return what the refund asks of connected accounts; nothing for the platform's own payments.
 
     A direct charge is refunded out of the account it lives in: all of it, in the currency it
-    settled in there. Source: Stripe docs, "Refund direct charges".
+    settled in there. `at_hand_minor`, the transfer's currency: what the request has reversed before
+    for refunds that came to nothing. Source: Stripe docs, "Refund direct charges".
     """
     if charge.lives_in is not None:
         legs: tuple[Leg, ...] = (_direct_leg(charge, charge.lives_in, refund_minor, weighing),)
     elif charge.transfer is not None:
-        taken_minor = reversal_minor(charge, charge.transfer, refund_minor)
-        legs = (_reversal_leg(charge.transfer, taken_minor, weighing),)
+        legs = (_transfer_leg(charge, charge.transfer, refund_minor, weighing, at_hand_minor),)
     else:
         legs = ()
     return legs
+
+
+def _transfer_leg(
+    charge: ChargeFacts,
+    transfer: TransferFacts,
+    refund_minor: int,
+    weighing: Weighing,
+    at_hand_minor: int,
+) -> Leg:
+    at_hand_minor = min(at_hand_minor, transfer.reversed_minor)
+    # As if it had not been taken yet: it serves this refund as it was to serve the one before.
+    untaken = replace(transfer, reversed_minor=transfer.reversed_minor - at_hand_minor)
+    part_minor = reversal_minor(charge, untaken, refund_minor)
+    used_minor = min(at_hand_minor, part_minor)
+    leg = _reversal_leg(transfer, part_minor - used_minor, weighing)
+    return replace(leg, at_hand_minor=used_minor)
 
 
 def _direct_leg(

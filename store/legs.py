@@ -24,7 +24,7 @@ from store.tables.attempts import AttemptStep, ReleaseAttempt
 from store.tables.legs import AttemptLeg, RequestLeg, Transfer
 from store.tables.observations import Refund
 from store.tables.recovery import RecoveryAttempt
-from store.tables.requests import RefundRequest
+from store.tables.requests import Charge, RefundRequest
 from store.upsert import insert_or_ignore
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -167,17 +167,29 @@ def reversed_for_others(unit: Unit, charge: str, request: RequestId | str) -> Co
 def owed_back(unit: Unit, request: RequestId | str) -> list[GivingBack]:
     """Return what accounts are owed of what a request reversed for refunds that came to nothing."""
     at_hand = _standing(unit, request).at_hand
-    statement = select(Transfer).where(
-        col(Transfer.id).in_([t for t, m in at_hand.items() if m > 0])
-    )
+    some = [transfer for transfer, minor in at_hand.items() if minor > 0]
+    split = select(Transfer.id, Transfer.account, Transfer.currency)
+    whole = select(Charge.transfer, Charge.account, Charge.transfer_currency)
+    rows = [
+        *unit.exec(split.where(col(Transfer.id).in_(some)).order_by(col(Transfer.id))),
+        *unit.exec(whole.where(col(Charge.transfer).in_(some))),
+    ]
     return [
         GivingBack(
-            transfer=TransferId(row.id),
-            account=AccountId(row.account),
-            amount=Money(at_hand[row.id], Currency(row.currency)),
+            transfer=TransferId(transfer),
+            account=AccountId(account),
+            amount=Money(at_hand[transfer], Currency(currency)),
         )
-        for row in unit.exec(statement.order_by(col(Transfer.id)))
+        for transfer, account, currency in rows
+        if transfer is not None and account is not None and currency is not None
     ]
+
+
+def at_hand_of(unit: Unit, request: RequestId | str, transfer: TransferId) -> int:
+    """Return what a request has reversed of one transfer for refunds that came to nothing, and not
+    given back or used since; minor units of its currency.
+    """
+    return max(0, _standing(unit, request).at_hand[transfer])
 
 
 def replace_transfer(
@@ -185,9 +197,13 @@ def replace_transfer(
 ) -> None:
     """Let a request take from now on from the transfer that gave an account its money back: the one
     it was reversed from has nothing left of it.
+
+    A payment with one transfer of its own takes from that one only, whatever came after it.
     """
-    save_transfers(unit, charge, [given_back], _LONG_AGO)
     legs = _legs(unit, request)
+    if not legs:
+        return
+    save_transfers(unit, charge, [given_back], _LONG_AGO)
     minor = given_back.amount.amount_minor
     for leg in legs:
         if leg.transfer_id == made_up_for and leg.asked_minor is not None:
@@ -206,9 +222,9 @@ def replace_transfer(
 
 
 def add_attempt_legs(unit: Unit, attempt: str, legs: Sequence[Leg]) -> None:
-    """Store what an attempt on a split payment asks of each account."""
+    """Store what an attempt asks of each account that got a part of the payment."""
     for ordinal, leg in enumerate(legs, start=1):
-        assert leg.transfer is not None, "a split payment was carried on by transfers"
+        assert leg.transfer is not None, "what the platform took in was carried on by transfers"
         unit.add(
             AttemptLeg(
                 attempt_id=attempt,
@@ -216,6 +232,7 @@ def add_attempt_legs(unit: Unit, attempt: str, legs: Sequence[Leg]) -> None:
                 transfer_id=leg.transfer.transfer,
                 account=leg.account,
                 at_hand_minor=leg.at_hand_minor,
+                reversal_minor=leg.reversal_minor,
                 need_minor=leg.need.amount_minor,
                 need_currency=leg.need.currency,
             )
@@ -261,26 +278,35 @@ def _standing(unit: Unit, request: RequestId | str) -> _Standing:
         if attempt.purpose is Purpose.COMPENSATION:
             at_hand.subtract(_given_back(steps, under_way=under_way))
             continue
-        taken = _reversed_by(steps)
+        statement_of_legs = select(AttemptLeg).where(col(AttemptLeg.attempt_id) == attempt.id)
+        legs = list(unit.exec(statement_of_legs))
+        taken = _reversed_by(steps) + _reversed_with(refund, legs)
         counts = refund is not None and refund.status not in NOT_LIVE
         if not counts and not under_way:
             at_hand.update(taken)
             continue
         sent_minor += attempt.amount_minor
-        legs = select(AttemptLeg).where(col(AttemptLeg.attempt_id) == attempt.id)
-        reused = {leg.transfer_id: leg.at_hand_minor for leg in unit.exec(legs)}
+        reused = {leg.transfer_id: leg.at_hand_minor for leg in legs}
         used.update(taken)
         used.update(reused)
         at_hand.subtract(reused)
     return _Standing(used=used, at_hand=at_hand, sent_minor=sent_minor)
 
 
-def _reversed_by(steps: Sequence[AttemptStep]) -> dict[str, int]:
-    return {
+def _reversed_by(steps: Sequence[AttemptStep]) -> Counter[str]:
+    made = {
         step.target: step.object_minor
         for step in steps
         if step.kind is StepKind.REVERSAL and step.target and step.object_minor
     }
+    return Counter(made)
+
+
+def _reversed_with(refund: Refund | None, legs: Sequence[AttemptLeg]) -> Counter[str]:
+    """Return what Stripe reversed with a refund by itself, which stays reversed should it fail."""
+    if refund is None or refund.reversal is None:
+        return Counter()
+    return Counter({leg.transfer_id: leg.reversal_minor for leg in legs})
 
 
 def _given_back(steps: Sequence[AttemptStep], *, under_way: bool) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Payments that were split: their transfers, and what each request and attempt takes of them.
 
-It may not hold a payment with one transfer of its own; the charge's row does.
+It may not hold the transfer of a payment that has one of its own; the charge's row does.
 """
 
 from datetime import datetime
@@ -65,5 +65,7 @@ class AttemptLeg(Row, table=True):
     account: str = Field(sa_column=text_column())
     at_hand_minor: int = Field(sa_column=minor_column())
     """Reversed by an earlier attempt and used by this one; the transfer's currency."""
+    reversal_minor: int = Field(sa_column=minor_column())
+    """To be reversed for this one, the transfer's currency."""
     need_minor: int = Field(sa_column=minor_column())
     need_currency: str = Field(sa_column=text_column())

@@ -1090,6 +1090,7 @@ def upgrade() -> None:
         sa.Column("transfer_id", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("at_hand_minor", sa.BigInteger(), nullable=False),
+        sa.Column("reversal_minor", sa.BigInteger(), nullable=False),
         sa.Column("need_minor", sa.BigInteger(), nullable=False),
         sa.Column("need_currency", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
