@@ -3,10 +3,12 @@
 It may not do anything a route does: it checks, hands over, and says what came of it.
 """
 
+import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 import structlog
@@ -25,6 +27,8 @@ from refunds.errors import AccountNotFoundError, RequestNotFoundError, SluiceErr
 from refunds.ids import mint
 
 ROOT: Final = "/api"
+PIECE_BYTES: Final = 64 * 1024
+"""How much of a file is in memory while it is sent."""
 REQUEST_ID_HEADER: Final = "Request-Id"
 _NOT_FOUND: Final[Mapping[str, Callable[[str], SluiceError]]] = {
     "id": RequestNotFoundError,
@@ -197,14 +201,32 @@ def _is_ours() -> bool:
 
 
 def _send(reply: Reply) -> Response:
-    response = (
-        jsonify(reply.body)
-        if reply.media == JSON
-        else Response(str(reply.body), content_type=reply.media)
-    )
+    response = _response_of(reply)
     response.status_code = reply.status
     response.headers.update(dict(reply.headers))
     return response
+
+
+def _response_of(reply: Reply) -> Response:
+    match reply.body:
+        case SpooledTemporaryFile() as file:
+            length = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            response = Response(_pieces(file), content_type=reply.media)
+            response.content_length = length
+            # HEAD is answered without a look into it.
+            response.call_on_close(file.close)
+            return response
+        case str() as text if reply.media != JSON:
+            return Response(text, content_type=reply.media)
+        case document:
+            return jsonify(document)
+
+
+def _pieces(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def _refuse(error: SluiceError) -> Response:

@@ -182,9 +182,12 @@ def _path(route: Route) -> Iterator[Json]:
 def _query(route: Route, schemas: _Schemas) -> Iterator[Json]:
     if route.query is None:
         return
-    for name, schema in schemas.define(route.query)["properties"].items():
+    defined = schemas.define(route.query)
+    needed = defined.get("required", ())
+    for name, schema in defined["properties"].items():
         described = {key: value for key, value in schema.items() if key != "description"}
-        parameter = {"name": name, "in": "query", "required": False, "schema": described}
+        parameter = {"name": name, "in": "query", "required": name in needed}
+        parameter["schema"] = described
         if "description" in schema:
             parameter["description"] = schema["description"]
         yield parameter

@@ -47,6 +47,7 @@ class Reply:
     """What a route's function answers."""
 
     body: object
+    """A document; where `media` isn't JSON, text, or a temporary file that is closed once sent."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = JSON

@@ -49,6 +49,13 @@ Request = Annotated[str, Field(pattern=PATH_PATTERNS["id"])]
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=KEY_PATTERN)
 ]
+Day = Annotated[
+    str,
+    Field(
+        pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+        json_schema_extra={"format": "date"},
+    ),
+]
 Metadata = Annotated[
     dict[
         Annotated[
@@ -137,6 +144,16 @@ class ListQuery(TypedDict):
     """The last request of the page before: the next older ones are listed."""
     ending_before: NotRequired[Request]
     """The first request of the page after: the next newer ones are listed."""
+
+
+@with_config(_STRICT)
+class ExportQuery(TypedDict):
+    """Which days to export."""
+
+    from_: Annotated[Day, Field(alias="from")]
+    """The first day, in UTC, like 2026-11-01."""
+    to: Day
+    """The last day, included, in UTC, like 2026-11-30."""
 
 
 assert PAGE_DEFAULT == 20, "as ListQuery says"

@@ -9,7 +9,10 @@ from api.acting import ACTING
 from api.asking import ASKING
 from api.batch import BATCH
 from api.describing import with_description
+from api.exporting import EXPORTING
 from api.reading import READING
 from api.route import Route
 
-ROUTES: Final[tuple[Route, ...]] = with_description((*ASKING, *BATCH, *READING, *ACTING))
+ROUTES: Final[tuple[Route, ...]] = with_description(
+    (*ASKING, *BATCH, *READING, *EXPORTING, *ACTING)
+)

@@ -61,6 +61,8 @@ def refund_facts(data: JsonObject, account: AccountId | None, read_at: datetime)
         metadata=refund.strings("metadata"),
         created=refund.moment("created"),
         read_at=read_at,
+        balance_transaction=refund.reference_or_none("balance_transaction"),
+        failure_balance_transaction=refund.reference_or_none("failure_balance_transaction"),
     )
 
 
@@ -79,6 +81,7 @@ def reversal_facts(data: JsonObject) -> ReversalFacts:
         transfer=TransferId(reversal.reference("transfer")),
         amount=reversal.money("amount"),
         metadata=reversal.strings("metadata"),
+        balance_transaction=reversal.reference_or_none("balance_transaction"),
     )
 
 
@@ -102,6 +105,7 @@ def sent_facts(data: JsonObject) -> SentFacts:
         account=AccountId(transfer.reference("destination")),
         amount=transfer.money("amount"),
         metadata=transfer.strings("metadata"),
+        balance_transaction=transfer.reference_or_none("balance_transaction"),
     )
 
 

@@ -35,6 +35,7 @@ from store.attempts import (
     lock_attempt,
     postpone_attempt,
     renew_attempt,
+    settle_made,
     settle_step,
     steps_of,
 )
@@ -134,15 +135,7 @@ def _settle_done(
     step = _planned(unit, AttemptId(row.id), ordinal)
     if step is None:
         return
-    made = done.reversal if isinstance(done, ReversalFacts) else done.transfer
-    settle_step(
-        unit,
-        step,
-        StepState.DONE,
-        now,
-        object_id=made,
-        object_minor=done.amount.amount_minor,
-    )
+    settle_made(unit, step, done, now)
     if step.kind is StepKind.TRANSFER:
         note_given_back(unit, row, step)
     step_is_done(unit, row, now, "release")

@@ -142,7 +142,7 @@ def _look(services: Services, row: RecoveryAttempt) -> None:
 def _made(unit: Unit, row: RecoveryAttempt, made: ReversalFacts, now: datetime) -> None:
     """Book what was taken back: the platform stands in for so much less."""
     reversed_minor = made.amount.amount_minor
-    settle_recovery(unit, row, AttemptState.DONE, now, made=(made.reversal, reversed_minor))
+    settle_recovery(unit, row, AttemptState.DONE, now, made=made)
     currency = Currency(row.currency)
     took_minor = taken_minor(_transfer_of(unit, row), reversed_minor)
     owed_minor = exposed_minor(unit, AttemptId(row.attempt_id), row.account, currency)

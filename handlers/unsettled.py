@@ -29,7 +29,7 @@ from refunds.attempt import (
 from refunds.blocks import CLOCKS_DIFFER
 from refunds.decision import Outcome, Rule, decide
 from refunds.errors import LeaseLostError
-from refunds.facts import METADATA_ATTEMPT
+from refunds.facts import METADATA_ATTEMPT, ReversalFacts, SentFacts
 from refunds.ids import AccountId, AttemptId, ChargeId, LaneId, TransferId
 from refunds.money import Currency, Money
 from refunds.retry import UNSETTLED_BACKOFF, RetryAt
@@ -42,6 +42,7 @@ from store.attempts import (
     lock_attempt,
     postpone_attempt,
     settle_attempt,
+    settle_made,
     settle_step,
     steps_of,
 )
@@ -173,8 +174,7 @@ def _look_for_reversal(services: Services, row: ReleaseAttempt, step: AttemptSte
     assert step.target is not None, "a reversal names its transfer"
     reversals = services.gateway.list_reversals(TransferId(step.target))
     found = next((r for r in reversals if r.metadata.get(METADATA_ATTEMPT) == row.id), None)
-    made = None if found is None else (found.reversal, found.amount.amount_minor)
-    return _settle_by_list(services, row, step.ordinal, made)
+    return _settle_by_list(services, row, step.ordinal, found)
 
 
 def _look_for_transfer(services: Services, row: ReleaseAttempt, step: AttemptStep) -> bool:
@@ -187,12 +187,11 @@ def _look_for_transfer(services: Services, row: ReleaseAttempt, step: AttemptSte
         taken = {each.object_id for each in steps_of(unit, row.id)}
     ours = (each for each in sent if each.metadata.get(METADATA_ATTEMPT) == row.id)
     found = next((e for e in ours if e.transfer not in taken and e.amount == amount), None)
-    made = None if found is None else (found.transfer, found.amount.amount_minor)
-    return _settle_by_list(services, row, step.ordinal, made)
+    return _settle_by_list(services, row, step.ordinal, found)
 
 
 def _settle_by_list(
-    services: Services, row: ReleaseAttempt, ordinal: int, made: tuple[str, int] | None
+    services: Services, row: ReleaseAttempt, ordinal: int, made: ReversalFacts | SentFacts | None
 ) -> bool:
     now = services.clock()
     with services.database.unit_of_work() as unit:
@@ -204,7 +203,7 @@ def _settle_by_list(
         if made is None:
             settle_step(unit, step, StepState.NEVER_EXECUTED, now)
             return _never_made(unit, attempt, step, now)
-        settle_step(unit, step, StepState.DONE, now, object_id=made[0], object_minor=made[1])
+        settle_made(unit, step, made, now)
         if step.kind is StepKind.TRANSFER:
             note_given_back(unit, attempt, step)
         step_is_done(unit, attempt, now, "reconcile")

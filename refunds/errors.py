@@ -17,12 +17,14 @@ This module names what can go wrong; it may not log, translate for HTTP or decid
     ├── WrongStateError           the request's state does not allow this action
     ├── EventNotFoundError        the inbox holds no such event
     ├── DispatchNotFoundError     no notification is on its way under this number
+    ├── PeriodError               a period ends before it begins
     ├── LeaseLostError            another worker took over: stop, change nothing
     ├── PolicyError               a policy can't be used as it is written
     └── WrongPlatformError        the database belongs to another platform account or livemode
 """
 
 from collections.abc import Iterable
+from datetime import date
 from typing import ClassVar, Self
 
 
@@ -156,6 +158,13 @@ class WrongStateError(SluiceError):
         super().__init__(f"can't {action} {subject}: it is {state}; {action} needs {allowed}")
         self.subject = subject
         self.state = state
+
+
+class PeriodError(SluiceError):
+    """A period ends before it begins."""
+
+    def __init__(self, first: date, last: date) -> None:
+        super().__init__(f"the period ends on {last}, before it begins on {first}")
 
 
 class LeaseLostError(SluiceError):

@@ -79,6 +79,10 @@ class RefundFacts:
     metadata: Mapping[str, str]
     created: datetime
     read_at: datetime
+    balance_transaction: str | None = None
+    """What the refund did to the balance it came from; Stripe may name it later."""
+    failure_balance_transaction: str | None = None
+    """What brought the money back after the refund failed."""
 
     @property
     def live(self) -> bool:
@@ -94,6 +98,8 @@ class ReversalFacts:
     transfer: TransferId
     amount: Money
     metadata: Mapping[str, str]
+    balance_transaction: str | None = None
+    """What it did to the platform's balance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +140,8 @@ class SentFacts:
     account: AccountId
     amount: Money
     metadata: Mapping[str, str]
+    balance_transaction: str | None = None
+    """What it did to the platform's balance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "policy": _Place("policy", "Show the policy that holds, or check a policy file."),
     "recovery": _Place("recovery", "Show what accounts owe; pause and resume taking it back."),
     "notify": _Place("notify", "Tell people and systems; try the channels, bring back dead ones."),
+    "export": _Place("export", "Write the facts of a period as CSV, for the month-end close."),
     "audit": _Place("books", "Check every invariant over all books."),
     "reconcile": _Place("books", "Compare our books with Stripe's and append what is missing."),
 }

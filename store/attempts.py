@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from refunds.attempt import AttemptState, StepState
 from refunds.errors import LeaseLostError
+from refunds.facts import ReversalFacts, SentFacts
 from refunds.ids import AccountId, AttemptId, ChargeId, IdempotencyKey, RequestId
 from refunds.money import Currency, Money
 from refunds.steps import StripeCall
@@ -264,16 +265,24 @@ def settle_step(
     now: datetime,
     *,
     object_id: str | None = None,
-    object_minor: int | None = None,
 ) -> None:
     """Write what became of a step, once."""
     assert step.state is StepState.PLANNED, "a step is settled once"
     step.state = state
     step.object_id = object_id
-    step.object_minor = object_minor
     step.settled_at = now
     unit.add(step)
     unit.flush()
+
+
+def settle_made(
+    unit: Unit, step: AttemptStep, made: ReversalFacts | SentFacts, now: datetime
+) -> None:
+    """Write that a step's reversal or transfer was made, once."""
+    step.object_minor = made.amount.amount_minor
+    step.balance_transaction = made.balance_transaction
+    made_id = made.reversal if isinstance(made, ReversalFacts) else made.transfer
+    settle_step(unit, step, StepState.DONE, now, object_id=made_id)
 
 
 def close_reservations(

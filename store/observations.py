@@ -76,6 +76,8 @@ def add_refund(
         pending_reason=facts.pending_reason,
         failure_reason=facts.failure_reason,
         reversal=facts.reversal,
+        balance_transaction=facts.balance_transaction,
+        failure_balance_transaction=facts.failure_balance_transaction,
         created=facts.created,
         read_at=facts.read_at,
     )
@@ -90,6 +92,10 @@ def update_refund(unit: Unit, row: Refund, facts: RefundFacts, status: RefundSta
     row.pending_reason = facts.pending_reason
     row.failure_reason = facts.failure_reason
     row.reversal = facts.reversal or row.reversal
+    row.balance_transaction = facts.balance_transaction or row.balance_transaction
+    row.failure_balance_transaction = (
+        facts.failure_balance_transaction or row.failure_balance_transaction
+    )
     row.read_at = max(row.read_at, facts.read_at)
     unit.add(row)
 

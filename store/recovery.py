@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from refunds.attempt import AttemptState
 from refunds.errors import LeaseLostError
 from refunds.exposure import ExposureBucket
+from refunds.facts import ReversalFacts
 from refunds.ids import AccountId, AttemptId, ChargeId, IdempotencyKey, RecoveryId, lane_of
 from refunds.money import Currency, Money
 from refunds.steps import StepKind, StripeCall
@@ -176,14 +177,15 @@ def settle_recovery(
     state: AttemptState,
     now: datetime,
     *,
-    made: tuple[str, int] | None = None,
+    made: ReversalFacts | None = None,
 ) -> None:
     """Write what became of a try, once, and stop keeping money for it."""
     assert row.state is AttemptState.PREPARED, "a recovery is settled once"
     row.state = state
     row.settled_at = now
     if made is not None:
-        row.reversal, row.reversed_minor = made
+        row.reversal, row.reversed_minor = made.reversal, made.amount.amount_minor
+        row.balance_transaction = made.balance_transaction
     unit.add(row)
     end = ReservationEnd.SPENT if state is AttemptState.DONE else ReservationEnd.FREED
     unit.exec(

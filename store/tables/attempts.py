@@ -113,6 +113,7 @@ class AttemptStep(Row, table=True):
     """One call of an attempt: its key and exact parameters, committed before it is made."""
 
     __tablename__ = "attempt_step"
+    __table_args__ = (Index("ix_attempt_step_settled_at", "settled_at", "idempotency_key"),)
 
     attempt_id: str = Field(sa_column=reference_column("release_attempt.id", primary_key=True))
     ordinal: int = Field(sa_column=integer_column(primary_key=True))
@@ -124,6 +125,8 @@ class AttemptStep(Row, table=True):
     state: StepState = Field(default=StepState.PLANNED, sa_column=enum_column(StepState))
     object_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
     object_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
+    balance_transaction: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    """Of what was reversed or transferred; a refund's stands in its own row."""
     settled_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
 
 

@@ -32,6 +32,7 @@ class LedgerEntry(Row, table=True):
         CheckConstraint("from_bucket <> to_bucket", name="ck_ledger_entry_moves"),
         Index("ix_ledger_entry_request_id", "request_id", "id"),
         Index("ix_ledger_entry_attempt_id", "attempt_id"),
+        Index("ix_ledger_entry_at", "at", "id"),
     )
 
     id: int | None = Field(default=None, sa_column=serial_column())
@@ -61,6 +62,7 @@ class ExposureEntry(Row, table=True):
         CheckConstraint("amount_minor > 0", name="ck_exposure_entry_amount_positive"),
         CheckConstraint("from_bucket <> to_bucket", name="ck_exposure_entry_moves"),
         Index("ix_exposure_entry_account", "account", "id"),
+        Index("ix_exposure_entry_at", "at", "id"),
         Index("ix_exposure_entry_request_id", "request_id", "id"),
     )
 

@@ -71,6 +71,10 @@ class Refund(Row, table=True):
     pending_reason: str | None = Field(default=None, sa_column=text_column(nullable=True))
     failure_reason: str | None = Field(default=None, sa_column=text_column(nullable=True))
     reversal: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    balance_transaction: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    failure_balance_transaction: str | None = Field(
+        default=None, sa_column=text_column(nullable=True)
+    )
     created: datetime = Field(sa_column=utc_column())
     read_at: datetime = Field(sa_column=utc_column())
     alerted_days: int | None = Field(default=None, sa_column=integer_column(nullable=True))

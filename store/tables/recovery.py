@@ -53,6 +53,7 @@ class RecoveryAttempt(Row, table=True):
         ),
         Index("ix_recovery_attempt_attempt_id", "attempt_id", "id"),
         Index("ix_recovery_attempt_account", "account", "id"),
+        Index("ix_recovery_attempt_settled_at", "settled_at", "id"),
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))
@@ -75,6 +76,7 @@ class RecoveryAttempt(Row, table=True):
     settled_at: datetime | None = Field(default=None, sa_column=utc_column(nullable=True))
     reversal: str | None = Field(default=None, sa_column=text_column(nullable=True))
     reversed_minor: int | None = Field(default=None, sa_column=minor_column(nullable=True))
+    balance_transaction: str | None = Field(default=None, sa_column=text_column(nullable=True))
     tries: int = Field(default=0, sa_column=integer_column())
     next_try_at: datetime = Field(sa_column=utc_column())
     """When another worker may take it up."""

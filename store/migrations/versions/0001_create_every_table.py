@@ -1133,12 +1133,19 @@ def upgrade() -> None:
         ),
         sa.Column("object_id", sa.Text(), nullable=True),
         sa.Column("object_minor", sa.BigInteger(), nullable=True),
+        sa.Column("balance_transaction", sa.Text(), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["attempt_id"], ["release_attempt.id"], name=op.f("fk_attempt_step_attempt_id")
         ),
         sa.PrimaryKeyConstraint("attempt_id", "ordinal", name=op.f("pk_attempt_step")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_attempt_step_idempotency_key")),
+    )
+    op.create_index(
+        "ix_attempt_step_settled_at",
+        "attempt_step",
+        ["settled_at", "idempotency_key"],
+        unique=False,
     )
     op.create_table(
         "exposure_entry",
@@ -1191,6 +1198,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exposure_entry")),
     )
     op.create_index("ix_exposure_entry_account", "exposure_entry", ["account", "id"], unique=False)
+    op.create_index("ix_exposure_entry_at", "exposure_entry", ["at", "id"], unique=False)
     op.create_index(
         "ix_exposure_entry_request_id", "exposure_entry", ["request_id", "id"], unique=False
     )
@@ -1270,6 +1278,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),
     )
+    op.create_index("ix_ledger_entry_at", "ledger_entry", ["at", "id"], unique=False)
     op.create_index("ix_ledger_entry_attempt_id", "ledger_entry", ["attempt_id"], unique=False)
     op.create_index(
         "ix_ledger_entry_request_id", "ledger_entry", ["request_id", "id"], unique=False
@@ -1304,6 +1313,7 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reversal", sa.Text(), nullable=True),
         sa.Column("reversed_minor", sa.BigInteger(), nullable=True),
+        sa.Column("balance_transaction", sa.Text(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
@@ -1340,6 +1350,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'prepared'"),
     )
     op.create_index(
+        "ix_recovery_attempt_settled_at", "recovery_attempt", ["settled_at", "id"], unique=False
+    )
+    op.create_index(
         "uq_recovery_attempt_prepared",
         "recovery_attempt",
         ["attempt_id"],
@@ -1374,6 +1387,8 @@ def upgrade() -> None:
         sa.Column("pending_reason", sa.Text(), nullable=True),
         sa.Column("failure_reason", sa.Text(), nullable=True),
         sa.Column("reversal", sa.Text(), nullable=True),
+        sa.Column("balance_transaction", sa.Text(), nullable=True),
+        sa.Column("failure_balance_transaction", sa.Text(), nullable=True),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("alerted_days", sa.Integer(), nullable=True),

@@ -31,6 +31,7 @@ MATRIX: Final[dict[tuple[str, str], tuple[Scope | None, str, Any]]] = {
     ("GET", "/api/refund_requests"): (Scope.READ, "/refund_requests", None),
     ("GET", "/api/refund_requests/<id>"): (Scope.READ, "/refund_requests/rr_0", None),
     ("GET", "/api/accounts/<account>"): (Scope.READ, "/accounts/acct_0", None),
+    ("GET", "/api/export.csv"): (Scope.READ, "/export.csv?from=2026-11-01&to=2026-11-30", None),
     ("GET", "/api/openapi.json"): (None, "/openapi.json", None),
     ("GET", "/api/docs"): (None, "/docs", None),
     **{
