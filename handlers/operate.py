@@ -6,19 +6,20 @@ next run honours.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 import structlog
 
 from handlers.give_back import let_go
+from handlers.policies import policy_of
 from handlers.services import Services
 from handlers.signals import announce_work
 from refunds.decision import Outcome, Rule
 from refunds.errors import InvalidWishError, WrongStateError
 from refunds.facts import RefundStatus
-from refunds.ids import LaneId, RequestId
+from refunds.ids import LaneId, RequestId, account_of
 from refunds.lifecycle import Bucket, Status
 from refunds.money import Currency, Money
 from store.charges import claimed_minor, load_charge, lock_charge, with_known_refunds
@@ -60,6 +61,8 @@ class _Order:
     note: str
     actor: str
     at: datetime
+    hold_for: timedelta
+    """How long the policy lets the request wait."""
 
 
 def act(services: Services, action: Action, request: RequestId, *, note: str, actor: str) -> None:
@@ -93,7 +96,10 @@ def act_within(
     row = lock_request(unit, request)
     before = _picture(unit, row)
     amounts = _allowed(unit, row, action)
-    _ACTIONS[action](unit, row, amounts, _Order(note=note, actor=actor, at=now))
+    account = None if row.lane is None else account_of(LaneId(row.lane))
+    hold_for = policy_of(services, unit, account).hold_for
+    order = _Order(note=note, actor=actor, at=now, hold_for=hold_for)
+    _ACTIONS[action](unit, row, amounts, order)
     record_action(
         unit,
         at=now,
@@ -136,15 +142,8 @@ def _approve(
     _check_room(unit, row, amounts)
     latest = latest_evaluation(unit, row)
     if latest is not None and latest.outcome is Outcome.REVIEW:
-        add_waiver(
-            unit,
-            row,
-            latest.rule,
-            _sum(row, amounts),
-            actor=order.actor,
-            note=order.note,
-            now=order.at,
-        )
+        _waive(unit, row, latest.rule, amounts, order)
+    _let_wait(unit, row, amounts, order)
     _move_all(unit, row, amounts, Bucket.HELD, "Approved", order)
     _due(unit, row, order.at)
 
@@ -167,26 +166,41 @@ def _release(
     amounts: Mapping[Bucket, int],
     order: _Order,
 ) -> None:
-    waived = waived_rules(unit, row.id, order.at)
-    if Rule.PERSON in waived:
+    if Rule.PERSON in waived_rules(unit, row.id, order.at):
         raise WrongStateError(row.id, "release", "released by a person already", "no such waiver")
-    add_waiver(
-        unit, row, Rule.PERSON, _sum(row, amounts), actor=order.actor, note=order.note, now=order.at
-    )
-    if order.at >= row.deadline and Rule.DEADLINE not in waived:
-        # They know that it is overdue: should the platform be short, it waits and is sent later.
-        add_waiver(
-            unit,
-            row,
-            Rule.DEADLINE,
-            _sum(row, amounts),
-            actor=order.actor,
-            note=order.note,
-            now=order.at,
-        )
+    _waive(unit, row, Rule.PERSON, amounts, order)
+    # Should the platform be short, it waits and is sent later.
+    _let_wait(unit, row, amounts, order)
     row.not_before = None
     unit.add(row)
     _due(unit, row, order.at)
+
+
+def _let_wait(unit: Unit, row: RefundRequest, amounts: Mapping[Bucket, int], order: _Order) -> None:
+    """Let an overdue request go on waiting: who wants it paid knows that it is overdue, and the
+    next run would take it from them otherwise.
+    """
+    overdue = order.at >= row.deadline
+    if overdue and Rule.DEADLINE not in waived_rules(unit, row.id, order.at):
+        _waive(unit, row, Rule.DEADLINE, amounts, order)
+
+
+def _waive(
+    unit: Unit, row: RefundRequest, rule: Rule, amounts: Mapping[Bucket, int], order: _Order
+) -> None:
+    """Store a person's permission. One to wait on past the deadline holds for as long as the
+    policy lets a request wait, then the deadline counts again.
+    """
+    add_waiver(
+        unit,
+        row,
+        rule,
+        _sum(row, amounts),
+        actor=order.actor,
+        note=order.note,
+        now=order.at,
+        expires_at=order.at + order.hold_for if rule is Rule.DEADLINE else None,
+    )
 
 
 def _cancel(

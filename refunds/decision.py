@@ -116,7 +116,7 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
         "The buyer is still owed: ask for the refund again, or pay them another way.",
     ),
     (Rule.DEADLINE, Outcome.REVIEW): (
-        "Approve it to keep waiting, release it uncovered, or close it.",
+        "Approve it to wait as long again, release it uncovered, or close it.",
     ),
     (Rule.DISPUTED, Outcome.REJECT): ("Answer the dispute; a refund can't be sent meanwhile.",),
     (Rule.DISPUTED, Outcome.REVIEW): (

@@ -288,8 +288,9 @@ def add_waiver(
     actor: str,
     note: str,
     now: datetime,
+    expires_at: datetime | None = None,
 ) -> None:
-    """Store a person's permission."""
+    """Store a person's permission; without `expires_at` it holds for good."""
     unit.add(
         Waiver(
             request_id=request.id,
@@ -299,6 +300,7 @@ def add_waiver(
             actor=actor,
             note=note,
             created=now,
+            expires_at=expires_at,
         )
     )
 
