@@ -16,7 +16,7 @@ from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.review import record_decision
 from handlers.services import Services
 from refunds.attempt import Intent, plan_steps
-from refunds.blocks import Claim, check_charge, check_drawn_on, check_shares
+from refunds.blocks import Claim, check_charge, check_drawn_on, check_parts, check_shares
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Evaluation, Outcome, Rule
 from refunds.facts import ChargeFacts
@@ -286,11 +286,12 @@ def _what_stops(
         stop = check_drawn_on(replace(candidate, waived=waived), draw.account, standing)
         if stop is not None:
             return stop
-    if candidate.split is not None:
-        taken = reversed_for_others(unit, charge.charge, request.id)
-        stop = check_shares(replace(candidate, waived=waived), taken)
-        if stop is not None:
-            return stop
+    weighed = replace(candidate, waived=waived)
+    stop = check_parts(weighed, charge)
+    if stop is None and candidate.split is not None:
+        stop = check_shares(weighed, reversed_for_others(unit, charge.charge, request.id))
+    if stop is not None:
+        return stop
     return check_charge(
         with_known_refunds(unit, charge),
         Claim(

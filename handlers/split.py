@@ -4,7 +4,7 @@ that can be meant.
 It may not weigh a balance or reverse anything.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from gateway.port import NotFoundError
@@ -30,13 +30,26 @@ def read_whole(
 ) -> ChargeFacts:
     """Return a payment as it is now, with the settlements of these transfers where it was split.
 
-    Raise the gateway's `ReadError`.
+    Transfers that are known stay the payment's, whatever the list of its group says today. Raise
+    the gateway's `ReadError`.
     """
-    charge = services.gateway.read_payment(payment, account)
+    known = tuple(transfers)
+    charge = _still_split(services.gateway.read_payment(payment, account), known)
     if charge.charge_type is not ChargeType.SEPARATE:
         return charge
-    whole = tuple(services.gateway.read_transfer(transfer) for transfer in transfers)
+    whole = tuple(services.gateway.read_transfer(transfer) for transfer in known)
     return replace(charge, transfers=whole)
+
+
+def _still_split(charge: ChargeFacts, known: Collection[object]) -> ChargeFacts:
+    """Return a payment of which transfers are known as one that was split.
+
+    Stripe ties them to it by the transfer group alone: read by another id, or listed too early, it
+    looks like the platform's own, whose refund would take nothing back from anybody.
+    """
+    if known and charge.charge_type is ChargeType.PLATFORM:
+        return replace(charge, charge_type=ChargeType.SEPARATE)
+    return charge
 
 
 def with_chosen_transfers(services: Services, charge: ChargeFacts, wish: Wish) -> ChargeFacts:
@@ -44,6 +57,10 @@ def with_chosen_transfers(services: Services, charge: ChargeFacts, wish: Wish) -
 
     Raise `TransfersUnclearError`, `InvalidWishError`, or the gateway's `ReadError`.
     """
+    with services.database.reading() as unit:
+        # What gave an account its money back carries the payment's money from then on.
+        stored = known_transfers(unit, charge.charge)
+    charge = _still_split(charge, stored)
     if charge.charge_type is not ChargeType.SEPARATE:
         if wish.transfers:
             raise InvalidWishError(
@@ -51,9 +68,6 @@ def with_chosen_transfers(services: Services, charge: ChargeFacts, wish: Wish) -
                 param="transfers",
             )
         return charge
-    with services.database.reading() as unit:
-        # What gave an account its money back carries the payment's money from then on.
-        stored = known_transfers(unit, charge.charge)
     known = {each.transfer: each for each in (*charge.transfers, *stored)}
     named = [each.transfer for each in wish.transfers]
     if not named and len(known) > 1:

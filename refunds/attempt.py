@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts, ChargeType
+from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, ChargeFacts
 from refunds.ids import AccountId, AttemptId, IdempotencyKey, RequestId, TransferId
 from refunds.money import Money, share_ceil
 from refunds.need import Leg, spendable_in_transfer_minor
@@ -70,7 +70,9 @@ def plan_steps(charge: ChargeFacts, intent: Intent) -> tuple[StripeCall, ...]:
     Source: Stripe docs, "Create a refund", "Create a transfer reversal".
     """
     calls: list[StripeCall] = []
-    split = charge.charge_type is ChargeType.SEPARATE
+    # By what is asked of accounts, not by what the charge looks like today: no transfer of its own
+    # means that only calls of ours can reverse one.
+    split = charge.transfer is None and any(leg.transfer is not None for leg in intent.legs)
     if split and not intent.uncovered:
         calls += _reversals(intent, [leg.reversal_minor for leg in intent.legs], first=1)
     calls.append(_refund(charge, intent, ordinal=len(calls) + 1))

@@ -11,7 +11,7 @@ from typing import Final
 
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Outcome, Rule, decide, describe_need
-from refunds.facts import AccountStanding, ChargeFacts
+from refunds.facts import AccountStanding, ChargeFacts, ChargeType
 from refunds.ids import AccountId, TransferId
 from refunds.money import Money, format_minor
 from refunds.need import Need
@@ -124,6 +124,25 @@ def check_drawn_on(
     if candidate.by_person:
         return None
     return check_account(account, standing, candidate.waived)
+
+
+def check_parts(candidate: Candidate, charge: ChargeFacts) -> Decision | None:
+    """Return what stops a request whose payment turned out to have been passed on to connected
+    accounts, or to lie otherwise than it was asked for: it names no transfer to take back, or those
+    of another kind of charge.
+    """
+    if candidate.by_person or Rule.TRANSFERS_UNCLEAR in candidate.waived:
+        return None
+    asks = candidate.split is not None and bool(candidate.split.shares)
+    if asks is (charge.charge_type is ChargeType.SEPARATE):
+        return None
+    now = "was passed on to connected accounts" if not asks else "is tied to no transfers"
+    return decide(
+        Outcome.REVIEW,
+        Rule.TRANSFERS_UNCLEAR,
+        f"The money of {charge.charge} {now}, which was not so when this refund was asked for; the "
+        "platform would stand in for what is not taken back.",
+    )
 
 
 def check_shares(

@@ -159,7 +159,7 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
     ),
     (Rule.TRANSFERS_UNCLEAR, Outcome.REVIEW): (
         "Cancel it and ask again, naming transfers with something left.",
-        "Or approve it: it takes what is left, and the platform stands in for the rest.",
+        "Or approve it: it takes what it can, and the platform stands in for the rest.",
     ),
     (Rule.COMPENSATED, Outcome.REVIEW): (
         "The accounts have their money back, and the buyer is still owed.",

@@ -70,6 +70,9 @@ def save_charge(unit: Unit, facts: ChargeFacts) -> None:
         row = lock_charge(unit, facts.charge)
         assert row is not None, "a charge row is never deleted"
         if row.read_at <= facts.read_at:
+            if (row.charge_type, facts.charge_type) == (ChargeType.SEPARATE, ChargeType.PLATFORM):
+                # Its requests would lose their transfers, and the platform would pay it all.
+                values["charge_type"] = row.charge_type
             row.sqlmodel_update(values)
             unit.add(row)
     save_transfers(unit, facts.charge, facts.transfers, facts.read_at)

@@ -14,6 +14,7 @@ from refunds.blocks import (
     check_charge,
     check_deadline,
     check_livemode,
+    check_parts,
     check_shares,
     counted_at_intake,
     stating_exposure,
@@ -21,7 +22,7 @@ from refunds.blocks import (
 )
 from refunds.candidate import Candidate
 from refunds.decision import Decision, Outcome, Rule, decide
-from refunds.facts import AccountStanding, ChargeFacts
+from refunds.facts import AccountStanding, ChargeFacts, ChargeType
 from refunds.money import Money
 from refunds.need import Need, Share, Split
 from tests.support.facts import ACCOUNT, NOON, USD, charged, transferred
@@ -300,3 +301,40 @@ def test_the_sentence_says_what_was_counted_on_and_what_is_left() -> None:
         f"50.00 USD of {name} were to be taken back, but other requests have left 10.00 USD of it; "
         "the platform would stand in for the rest."
     )
+
+
+@pytest.mark.parametrize(
+    "split, kind, words",
+    [
+        (True, ChargeType.SEPARATE, None),
+        (False, ChargeType.PLATFORM, None),
+        (False, ChargeType.DESTINATION, None),
+        (False, ChargeType.SEPARATE, "was passed on to connected accounts"),
+        (True, ChargeType.PLATFORM, "is tied to no transfers"),
+    ],
+)
+def test_a_payment_that_lies_otherwise_than_it_was_asked_for_is_asked_about(
+    split: bool, kind: ChargeType, words: str | None
+) -> None:
+    candidate = of_split(asked=6_000, reversed_minor=0) if split else waiting("rr_whole", 9_000)
+    charge = replace(charged(10_000), charge_type=kind)
+    stop = check_parts(candidate, charge)
+    if words is None:
+        assert stop is None
+        return
+    assert stop is not None
+    assert (stop.outcome, stop.rule) == (Outcome.REVIEW, Rule.TRANSFERS_UNCLEAR)
+    assert words in stop.why
+    for known in (
+        replace(candidate, by_person=True),
+        replace(candidate, waived=frozenset({Rule.TRANSFERS_UNCLEAR})),
+    ):
+        assert check_parts(known, charge) is None
+
+
+def test_a_request_that_names_no_share_is_none_of_a_split_payment() -> None:
+    candidate = of_split(asked=6_000, reversed_minor=0)
+    assert candidate.split is not None
+    nothing = replace(candidate, split=replace(candidate.split, shares=()))
+    charge = replace(charged(10_000), charge_type=ChargeType.SEPARATE)
+    assert check_parts(nothing, charge) is not None

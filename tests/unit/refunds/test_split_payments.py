@@ -173,6 +173,11 @@ def test_reversals_come_first_and_the_refund_last() -> None:
     assert calls[-1].params == {"charge": CHARGE, "amount": 9_000, "metadata": METADATA}
 
 
+def test_what_accounts_are_asked_for_is_reversed_whatever_the_charge_looks_like() -> None:
+    legs = plan_split_legs(SPLIT, 9_000, WEIGHING)
+    assert plan_steps(charged(10_000), intent(legs)) == plan_steps(paid(), intent(legs))
+
+
 def test_uncovered_the_buyer_is_paid_first_and_each_account_gives_what_it_can() -> None:
     legs = plan_split_legs(SPLIT, 9_000, WEIGHING)
     calls = plan_steps(paid(), intent(legs, uncovered=True, spare=(1_500, 0, 9_999)))
