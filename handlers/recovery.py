@@ -16,6 +16,7 @@ from handlers import circuit
 from handlers.policies import policy_of
 from handlers.recovery_outcome import carry_out_recovery
 from handlers.services import Services
+from handlers.split import read_whole
 from refunds.facts import AccountStanding, BalanceFacts, ChargeFacts, TransferFacts
 from refunds.ids import AccountId, RecoveryId, RequestId, lane_of, mint
 from refunds.money import Currency
@@ -32,7 +33,7 @@ from store.attempts import (
 )
 from store.charges import lock_charge, save_charge
 from store.database import Unit
-from store.legs import attempt_legs
+from store.legs import attempt_legs, transfers_of
 from store.observations import standing_of
 from store.queued import queued_by_others
 from store.recovery import (
@@ -103,7 +104,9 @@ def _collect_from(services: Services, account: AccountId) -> int:
     made = 0
     for each in owed:
         try:
-            charge = services.gateway.read_payment(each.charge)
+            with services.database.reading() as unit:
+                transfers = transfers_of(unit, each.charge)
+            charge = read_whole(services, each.charge, None, transfers)
         except ReadError as error:
             _log.warning("recovery.unreadable", charge=each.charge, reason=str(error))
             continue
@@ -176,6 +179,10 @@ def _prepare(
             account.policy.fx_buffer_percent,
         )
         if collectable is None:
+            return None
+        if collectable.takes.currency != currency:
+            # How the transfer settled is not known now: what it would take can't be told.
+            _log.warning("recovery.settlement_unknown", attempt=owed.attempt, account=account.id)
             return None
         return _store(unit, owed, transfer, collectable, now)
 

@@ -34,7 +34,11 @@ _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 def save_transfers(
     unit: Unit, charge: str, transfers: Sequence[TransferFacts], read_at: datetime
 ) -> None:
-    """Store a locked payment's transfers as read; older news never overwrites newer."""
+    """Store a locked payment's transfers as read; older news never overwrites newer.
+
+    A reading without a settlement (the account denied the look, or only the list was read) leaves
+    the known one: without it a need would be taken for the transfer's own currency.
+    """
     for facts in transfers:
         settled = facts.settlement
         values: dict[str, object] = {
@@ -55,6 +59,8 @@ def save_transfers(
         row = unit.get(Transfer, facts.transfer)
         assert row is not None, "a transfer row is never deleted"
         if row.read_at <= read_at:
+            if settled is None:
+                values = {k: v for k, v in values.items() if not k.startswith("settled_")}
             row.sqlmodel_update(values)
             unit.add(row)
     unit.flush()

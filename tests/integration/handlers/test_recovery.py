@@ -13,11 +13,12 @@ from handlers.recovery_outcome import settle_due_recovery
 from handlers.recovery_pause import pause_recovery, resume_recovery
 from handlers.recovery_view import view_debt
 from refunds.attempt import AttemptState
-from refunds.ids import AccountId
+from refunds.ids import AccountId, TransferId
 from refunds.money import Currency
 from refunds.policy import PolicyBook, RecoveryStep
 from store.database import Unit
 from store.installation import actions_on
+from store.legs import known_transfers
 from store.recovery import owed_by
 from store.tables.recovery import RecoveryAttempt
 from store.tables.requests import Mode
@@ -239,6 +240,52 @@ def test_each_account_of_a_split_payment_pays_back_its_own_part(stage: Stage) ->
     assert collected(stage) == "0 reversals"
 
 
+def test_a_split_payment_is_taken_back_in_the_currency_it_settled_in(stage: Stage) -> None:
+    euros = stage.account(default_currency="eur", country="DE")
+    charge, (one,) = stage.paid_split(10_000, [(euros, 6000)])
+    stage.has(euros, 0)
+    request = stage.wish(charge, 5000)
+    act(stage.services, Action.RELEASE, request, note="we stand in", actor="ada")
+    stage.work()
+    need = stage.view(request)["need"]
+    assert need is not None
+    assert need["currency"] == "eur"
+    owed_minor = exposure_in(stage, euros, "eur")
+    # 5000 · 6000 / 10000 = 3000 of the transfer's dollars.
+    assert owed_minor == need["amount"]
+    stage.has(euros, 30_000)
+    for _ in range(3):
+        collected(stage)
+    assert exposure_in(stage, euros, "eur") <= 1
+    # Rounded down to what the euros are worth, never more than the refund took.
+    assert 2990 <= stage.services.gateway.read_transfer(TransferId(one)).reversed_minor <= 3000
+    with stage.services.database.reading() as unit:
+        [known] = known_transfers(unit, charge)
+    assert known.settlement is not None
+    assert known.settlement.amount.currency == "eur"
+
+
+def test_an_account_that_hides_how_it_settled_gives_nothing_in_a_guessed_currency(
+    stage: Stage,
+) -> None:
+    euros = stage.account(default_currency="eur", country="DE")
+    body = {"charge_type": "destination", "account": euros, "amount": 5000}
+    paid = stage.sandbox.control("POST", "payments", body)
+    stage.has(euros, 0)
+    request = stage.wish(str(paid["charge"]["id"]))
+    act(stage.services, Action.RELEASE, request, note="we stand in", actor="ada")
+    stage.work()
+    stage.has(euros, 30_000)
+    found = _look_at(stage.services, AccountId(euros))
+    assert found is not None
+    with stage.services.database.reading() as unit:
+        [owed] = owed_by(unit, AccountId(euros), 10)
+    read = stage.services.gateway.read_payment(owed.charge)
+    assert read.transfer is not None
+    hidden = replace(read, transfer=replace(read.transfer, settlement=None))
+    assert _prepare(stage.services, found, owed, hidden) is None
+
+
 def test_shadow_mode_takes_nothing_back(stage: Stage, account: str) -> None:
     stage.has(account, 9000)
     stage.services = replace(stage.services, mode=Mode.SHADOW, policies=PolicyBook())
@@ -248,6 +295,13 @@ def test_shadow_mode_takes_nothing_back(stage: Stage, account: str) -> None:
 
 def collected(stage: Stage) -> str:
     return collect(stage.services, lambda: None)
+
+
+def exposure_in(stage: Stage, account: str, currency: str) -> int:
+    with stage.services.database.reading() as unit:
+        owed = view_account(unit, AccountId(account))["exposure"]
+    assert {each["currency"] for each in owed} <= {currency}
+    return sum(each["amount"] for each in owed)
 
 
 def exposure(stage: Stage, account: str) -> int:
