@@ -16,7 +16,7 @@ from handlers.review import (
 )
 from refunds.blocks import check_account
 from refunds.decision import Decision, Outcome, Rule, decide
-from refunds.facts import NOT_LIVE, DisputeFacts, RefundStatus
+from refunds.facts import DisputeFacts, RefundStatus
 from refunds.ids import ChargeId, RequestId
 from refunds.lifecycle import Bucket
 from store.affected import refund_seen_since
@@ -40,8 +40,8 @@ def close_waiting(unit: Unit, dispute: DisputeFacts, *, now: datetime, cause: st
     """Close what waits for this charge, by way of review: the buyer's bank has paid the buyer.
 
     Whatever put a request into review before makes no difference, so that events may come in any
-    order. A request with a refund at Stripe that may still pay the buyer stays. Return how many
-    were closed.
+    order. What refunds at Stripe have paid the buyer, or may still, stays where it is. Return how
+    many were closed, wholly or the rest of them.
     """
     return sum(
         _close_one(unit, dispute, lock_request(unit, each.id), now=now, cause=cause)
@@ -52,13 +52,10 @@ def close_waiting(unit: Unit, dispute: DisputeFacts, *, now: datetime, cause: st
 def _close_one(
     unit: Unit, dispute: DisputeFacts, request: RefundRequest, *, now: datetime, cause: str
 ) -> bool:
-    refunds = refunds_of_request(unit, request.id)
-    if any(refund.status not in NOT_LIVE for refund in refunds):
-        return False
     why = f"{dispute.dispute} was lost: the buyer has the money of {dispute.charge}."
     lost = decide(Outcome.REVIEW, Rule.DISPUTED, why)
     send_to_review(unit, request, lost, now=now, cause=cause)
-    amount_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
+    amount_minor = _in_review_unsent_minor(unit, request)
     if not amount_minor:
         return False
     because = Because(at=now, cause=cause, why=why)
@@ -187,6 +184,10 @@ def _sent_to_review_minor(unit: Unit, request: RefundRequest) -> int:
     latest = latest_evaluation(unit, request)
     if latest is None or (latest.rule, latest.outcome) != (Rule.DISPUTED, Outcome.REVIEW):
         return 0
+    return _in_review_unsent_minor(unit, request)
+
+
+def _in_review_unsent_minor(unit: Unit, request: RefundRequest) -> int:
     in_review_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVIEW, 0)
     # A refund that waits for its buyer has its amount in review, too, and may still succeed.
     waits_for_buyer_minor = sum(

@@ -10,6 +10,8 @@ from refunds.decision import Rule
 from refunds.facts import DisputeFacts
 from refunds.ids import AccountId, ChargeId, DisputeId
 from refunds.lifecycle import Bucket, Status
+from refunds.money import Currency
+from refunds.policy import Partial, PolicyBook
 from sandbox.inprocess import BASE
 from store.charges import lock_charge
 from store.observations import save_dispute
@@ -111,6 +113,43 @@ def test_a_refund_that_waits_for_its_buyer_is_never_closed(stage: EventStage) ->
     # The sandbox fails pending refunds with a chargeback, not those that wait for the buyer.
     assert stage.services.gateway.read_refund(refund).live
     assert stage.amounts(request) == {Bucket.REVIEW: 6_000}
+
+
+def test_a_lost_one_closes_the_rest_of_what_was_partly_refunded(stage: EventStage) -> None:
+    partial = Partial(minimum={Currency("usd"): 1_000}, parts=3)
+    book = PolicyBook(default={"partial": partial})
+    stage.services = replace(stage.services, policies=book)
+    account = stage.account()
+    charge = stage.pay(account)
+    request = stage.hold(charge, 6_000)
+    stage.has(account, 2_000)
+    stage.run()
+    assert stage.amounts(request) == {Bucket.SUCCEEDED: 2_000, Bucket.HELD: 4_000}
+    dispute = stage.order("disputes", charge=charge, amount=4_000)["id"]
+    stage.take_in()
+    assert stage.amounts(request) == {Bucket.SUCCEEDED: 2_000, Bucket.REVIEW: 4_000}
+    stage.order(f"disputes/{dispute}/close", status="lost")
+    stage.take_in()
+    assert stage.amounts(request) == {Bucket.SUCCEEDED: 2_000, Bucket.CLOSED: 4_000}
+    assert stage.status(request) is Status.PARTIALLY_REFUNDED
+
+
+def test_a_lost_one_closes_the_rest_and_leaves_what_waits_for_the_buyer(
+    stage: EventStage,
+) -> None:
+    partial = Partial(minimum={Currency("usd"): 1_000}, parts=3)
+    book = PolicyBook(default={"partial": partial})
+    stage.services = replace(stage.services, policies=book)
+    account = stage.account()
+    charge = stage.pay(account, refund_fate="requires_action")
+    request = stage.hold(charge, 6_000)
+    stage.has(account, 2_000)
+    stage.run()
+    assert stage.amounts(request) == {Bucket.REVIEW: 2_000, Bucket.HELD: 4_000}
+    dispute = stage.order("disputes", charge=charge, amount=4_000)["id"]
+    stage.order(f"disputes/{dispute}/close", status="lost")
+    stage.take_in()
+    assert stage.amounts(request) == {Bucket.REVIEW: 2_000, Bucket.CLOSED: 4_000}
 
 
 def test_won_does_not_release_what_another_reason_keeps(stage: EventStage) -> None:
