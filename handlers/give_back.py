@@ -21,12 +21,13 @@ from refunds.attempt import (
     without_kept,
 )
 from refunds.blocks import CLOCKS_DIFFER
-from refunds.decision import Outcome, Rule, decide
+from refunds.decision import Decision, Outcome, Rule, decide
 from refunds.facts import TransferFacts
 from refunds.ids import PLATFORM_LANE, AccountId, AttemptId, RequestId, TransferId, mint
 from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
-from refunds.retry import REFUSED_BACKOFF, RetryAt
+from refunds.notifications import Kind
+from refunds.retry import NOT_GIVEN_BACK_BACKOFF, REFUSED_BACKOFF, RetryAt
 from refunds.steps import RefusalKind, Refused
 from store.affected import refunds_by_others_since
 from store.attempts import (
@@ -43,6 +44,7 @@ from store.database import Unit
 from store.ledger import Because, amounts_of, move, move_along
 from store.legs import owed_back, replace_transfer
 from store.observations import refunds_of_request
+from store.outbox import tell
 from store.parts import under_way
 from store.requests import lock_request
 from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
@@ -143,10 +145,15 @@ def give_the_rest_back(
             account=AccountId(str(step.params["destination"])),
             amount=Money(int(step.params["amount"]), Currency(str(step.params["currency"]))),
         )
-        for step in steps_of(unit, attempt.id)
+        # What was refused comes last: an account that left is in no other one's way.
+        for step in sorted(steps_of(unit, attempt.id), key=_was_refused)
         if step.state is not StepState.DONE and step.target is not None
     ]
     prepare_giving_back(unit, request, owed, now, at)
+
+
+def _was_refused(step: AttemptStep) -> bool:
+    return step.state is StepState.REFUSED
 
 
 def note_given_back(unit: Unit, attempt: ReleaseAttempt, step: AttemptStep) -> None:
@@ -201,24 +208,63 @@ def refuse_giving_back(
     refusal: Refused,
     now: datetime,
 ) -> None:
-    """Take in that Stripe refused a transfer: want of money passes, anything else is a person's."""
+    """Take in that Stripe refused a transfer: want of money passes, anything else is a person's,
+    and where the request was let go it is tried again and again: the account is owed it.
+    """
     settle_step(unit, step, StepState.REFUSED, now)
     settle_attempt(unit, attempt, AttemptState.REFUSED, now)
     close_reservations(unit, attempt.id, ReservationEnd.FREED, now)
     request = lock_request(unit, attempt.request_id)
-    if refusal.kind is RefusalKind.INSUFFICIENT_FUNDS:
+    reversed_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVERSED, 0)
+    short = refusal.kind is RefusalKind.INSUFFICIENT_FUNDS
+    if short or not reversed_minor:
+        # A request that was let go waits for nobody, so nobody could let it be tried again.
+        backoff = REFUSED_BACKOFF if short else NOT_GIVEN_BACK_BACKOFF
         made = sum(a.purpose is Purpose.COMPENSATION for a in attempts_of(unit, request.id))
-        again = REFUSED_BACKOFF.after(made, now, services.jitter())
+        again = backoff.after(made, now, services.jitter())
         assert isinstance(again, RetryAt), "what accounts are owed is never given up"
         give_the_rest_back(unit, attempt, request, now, again.at)
+    if short:
         return
     why = f"Stripe refused to give it back ({refusal.code or refusal.http_status}): "
-    decision = decide(Outcome.REVIEW, Rule.NOT_GIVEN_BACK, why + refusal.message)
+    outcome = Outcome.REVIEW if reversed_minor else Outcome.HOLD
+    decision = decide(outcome, Rule.NOT_GIVEN_BACK, why + refusal.message)
     _log.error("compensation.refused", attempt=attempt.id, request=request.id, code=refusal.code)
-    reversed_minor = amounts_of(unit, RequestId(request.id)).get(Bucket.REVERSED, 0)
     if reversed_minor:
         because = Because(at=now, cause="release", why=decision.why, attempt=AttemptId(attempt.id))
         move(unit, request, Bucket.REVERSED, Bucket.REVIEW, reversed_minor, because)
     record_decision(unit, request, decision, now=now, cause="release")
     if reversed_minor:
         _heed_news(unit, attempt, request, now, "release")
+    else:
+        _tell_of_debt(unit, attempt, request, step, decision, now)
+
+
+def _tell_of_debt(
+    unit: Unit,
+    attempt: ReleaseAttempt,
+    request: RefundRequest,
+    step: AttemptStep,
+    decision: Decision,
+    now: datetime,
+) -> None:
+    """Tell once what an account is owed of a request that nobody looks at any more."""
+    account = AccountId(str(step.params["destination"]))
+    amount = Money(int(step.params["amount"]), Currency(str(step.params["currency"])))
+    tell(
+        unit,
+        Kind.MONEY_UNEXPECTED,
+        at=now,
+        subject=attempt.charge_id,
+        account=account,
+        why=f"{account} is owed {amount} of {request.id}. {decision.why} It is tried again.",
+        data={
+            "id": step.target,
+            "object": "transfer",
+            "charge": attempt.charge_id,
+            "amount": amount.amount_minor,
+            "currency": amount.currency,
+            "refund_request": request.id,
+        },
+        occasion=f"{request.id}:{step.target}:not_given_back",
+    )

@@ -26,6 +26,9 @@ from store.tables.requests import EvaluationRow, Mode, RefundRequest
 _STANDS_STILL: Final = frozenset({Status.REQUESTED, Status.HELD, Status.REVIEW, Status.REJECTED})
 """In these a request waits for something, or for somebody."""
 
+_OUTLIVES: Final = frozenset({Rule.NOT_GIVEN_BACK, Rule.PAID_ELSEWHERE})
+"""What was decided of the accounts' money is to be acted on after the request has ended, too."""
+
 SHADOW_STEP: Final = "Nothing to do: shadow mode records that it would be sent, and sends nothing."
 """In the place of a release's own next step."""
 
@@ -152,7 +155,9 @@ def _view(parts: RequestParts) -> RequestView:
 
 def _next_steps(row: RefundRequest, evaluation: Evaluation | None) -> list[str]:
     # A decision to release has no steps left once it was acted on; a rejection keeps its advice.
-    if evaluation is None or row.status not in _STANDS_STILL:
+    if evaluation is None:
+        return []
+    if row.status not in _STANDS_STILL and evaluation.decision.rule not in _OUTLIVES:
         return []
     if row.mode is Mode.SHADOW and evaluation.decision.outcome is Outcome.RELEASE:
         return [SHADOW_STEP]

@@ -169,6 +169,10 @@ NEXT_STEPS: Final[dict[tuple[Rule, Outcome], tuple[str, ...]]] = {
         "Read Stripe's reason. Approve it to refund the buyer with what was reversed.",
         "Or close it: the accounts are given it back then.",
     ),
+    (Rule.NOT_GIVEN_BACK, Outcome.HOLD): (
+        "Read Stripe's reason, and see to it that the account can be paid again.",
+        "It is tried again by itself, at least twice a day: don't send it by hand as well.",
+    ),
     (Rule.PAID_ELSEWHERE, Outcome.REVIEW): (
         "Nothing to do if that refund met the same wish: who paid it keeps what was reversed.",
         "If it met another one, transfer the accounts' money to them in the Stripe Dashboard.",

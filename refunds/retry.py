@@ -60,6 +60,8 @@ UNSETTLED_BACKOFF: Final = Backoff(base_seconds=2, cap_seconds=300)
 """An attempt whose outcome is unknown; its first retry comes within 2 seconds."""
 REFUSED_BACKOFF: Final = Backoff(base_seconds=30, cap_seconds=3600)
 """A request Stripe refused for want of money although our figures covered it."""
+NOT_GIVEN_BACK_BACKOFF: Final = Backoff(base_seconds=3600, cap_seconds=12 * 3600)
+"""A transfer to an account that is owed it, which Stripe refused for another reason than money."""
 UNREADABLE_BACKOFF: Final = Backoff(base_seconds=10, cap_seconds=10)
 """A request whose payment could not be read, though the balances could: the others go on."""
 
