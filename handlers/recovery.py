@@ -13,6 +13,7 @@ import structlog
 
 from gateway.port import ReadError, UnavailableError
 from handlers import circuit
+from handlers.debts import end_what_is_paid
 from handlers.policies import policy_of
 from handlers.recovery_outcome import carry_out_recovery
 from handlers.services import Services
@@ -33,6 +34,7 @@ from store.attempts import (
 )
 from store.charges import lock_charge, save_charge
 from store.database import Unit
+from store.debts import exposed_by_attempt
 from store.legs import attempt_legs, transfers_of
 from store.observations import standing_of
 from store.queued import queued_by_others
@@ -103,14 +105,19 @@ def _collect_from(services: Services, account: AccountId) -> int:
         owed = owed_by(unit, account, RELEASES)
     made = 0
     for each in owed:
+        currency = each.exposed.currency
+        with services.database.reading() as unit:
+            known = exposed_by_attempt(unit, each.charge, account, currency).keys()
+            transfers = transfers_of(unit, each.charge)
         try:
-            with services.database.reading() as unit:
-                transfers = transfers_of(unit, each.charge)
             charge = read_whole(services, each.charge, None, transfers)
         except ReadError as error:
             _log.warning("recovery.unreadable", charge=each.charge, reason=str(error))
             continue
-        recovery = _prepare(services, found, each, charge)
+        now = services.clock()
+        with services.database.unit_of_work() as unit:
+            clear = end_what_is_paid(unit, account, currency, charge, known, now)
+        recovery = _prepare(services, found, each, charge) if clear else None
         if recovery is not None:
             carry_out_recovery(services, recovery, fence=0)
             made += 1

@@ -5,6 +5,7 @@ It may not call Stripe. Everything here happens in the caller's unit of work and
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -23,6 +24,7 @@ from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
 from refunds.need import taken_minor
 from refunds.notifications import Kind
+from refunds.recovery import owed_for
 from refunds.settlement import place_of, route
 from refunds.steps import StepKind
 from store.attempts import (
@@ -35,6 +37,7 @@ from store.attempts import (
 from store.caps import settle_uncovered
 from store.charges import load_charge, lock_charge
 from store.database import Unit
+from store.debts import exposed_by_attempt, idle_of, recovery_of_payment_under_way
 from store.ledger import Because, amounts_of, exposures_of, move_along, move_exposure
 from store.legs import attempt_legs
 from store.observations import (
@@ -182,8 +185,20 @@ def _exposures(
     assert charge is not None, "an attempt has its charge"
     assert charge.transfer is not None, "only what a transfer carried on is released uncovered"
     took_minor = taken_minor(charge.transfer, taken.get(charge.transfer.transfer, 0))
-    owes = Money(attempt.need_minor - took_minor, Currency(attempt.need_currency))
-    return {charge.transfer.account: owes}
+    account, currency = charge.transfer.account, Currency(attempt.need_currency)
+    owes_minor = attempt.need_minor - took_minor
+    # The refund that completes its charge needs all that is left of the transfer, what other
+    # refunds have left uncovered included: that is owed once. A recovery without an outcome may be
+    # among what is reversed and among what is owed: it is sorted out by the next one.
+    if recovery_of_payment_under_way(unit, charge.charge):
+        return {account: Money(owes_minor, currency)}
+    idle_minor = idle_of(unit, charge.charge, charge.transfer.transfer)
+    refunded_in_full = replace(charge, refunded_minor=charge.amount.amount_minor)
+    most = owed_for(refunded_in_full, charge.transfer, idle_minor)
+    if most.currency == currency:
+        others = exposed_by_attempt(unit, charge.charge, account, currency)
+        owes_minor = min(owes_minor, max(0, most.amount_minor - sum(others.values())))
+    return {account: Money(owes_minor, currency)}
 
 
 def buyer_is_paid(unit: Unit, attempt: AttemptId | str) -> bool:

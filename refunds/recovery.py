@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from refunds.facts import METADATA_REQUEST, TransferFacts
+from refunds.facts import METADATA_REQUEST, ChargeFacts, TransferFacts
 from refunds.ids import IdempotencyKey, RecoveryId, RequestId
 from refunds.money import Money, percent_ceil, share_ceil
 from refunds.need import spendable_in_transfer_minor
@@ -25,6 +25,21 @@ class Collectable:
     """In the transfer's currency."""
     takes: Money
     """What has to be there for it, in the account's settlement currency."""
+
+
+def owed_for(charge: ChargeFacts, transfer: TransferFacts, idle_minor: int) -> Money:
+    """Return what an account owes for all refunds of a payment that count, in its settlement
+    currency: its share of them, less what was reversed by whatever hand.
+
+    `idle_minor`, the transfer's currency: of what was reversed, what served refunds that came to
+    nothing.
+    """
+    refunded_minor = min(charge.refunded_minor, charge.amount.amount_minor)
+    share_minor = share_ceil(
+        refunded_minor, charge.amount.amount_minor, transfer.amount.amount_minor
+    )
+    paid_minor = max(0, transfer.reversed_minor - idle_minor)
+    return _takes(transfer, max(0, share_minor - paid_minor), fx_buffer_percent=0)
 
 
 def plan_recovery(

@@ -5,6 +5,7 @@ It may not decide what is taken back or when.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import case, func, update
 from sqlmodel import col, select
@@ -32,12 +33,13 @@ class Owed:
     exposed: Money
 
 
-_EXPOSED = func.sum(
+EXPOSED: Final = func.sum(
     case(
         (col(ExposureEntry.to_bucket) == ExposureBucket.EXPOSED, col(ExposureEntry.amount_minor)),
         else_=-col(ExposureEntry.amount_minor),
     )
 )
+"""What is left of a group of entries."""
 
 
 def accounts_that_owe(unit: Unit, after: AccountId | None, limit: int) -> list[AccountId]:
@@ -46,7 +48,7 @@ def accounts_that_owe(unit: Unit, after: AccountId | None, limit: int) -> list[A
         select(ExposureEntry.account)
         .where(col(ExposureEntry.account) > (after or ""))
         .group_by(col(ExposureEntry.account), col(ExposureEntry.currency))
-        .having(_EXPOSED > 0)
+        .having(EXPOSED > 0)
         .distinct()
         .order_by(col(ExposureEntry.account))
         .limit(limit)
@@ -65,7 +67,7 @@ def owed_by(unit: Unit, account: AccountId, limit: int) -> list[Owed]:
         .exists()
     )
     statement = (
-        select(ExposureEntry.attempt_id, ReleaseAttempt.charge_id, ExposureEntry.currency, _EXPOSED)
+        select(ExposureEntry.attempt_id, ReleaseAttempt.charge_id, ExposureEntry.currency, EXPOSED)
         .join(ReleaseAttempt, col(ReleaseAttempt.id) == col(ExposureEntry.attempt_id))
         .where(col(ExposureEntry.account) == account, ~trying)
         .group_by(
@@ -73,7 +75,7 @@ def owed_by(unit: Unit, account: AccountId, limit: int) -> list[Owed]:
             col(ReleaseAttempt.charge_id),
             col(ExposureEntry.currency),
         )
-        .having(_EXPOSED > 0)
+        .having(EXPOSED > 0)
         .order_by(col(ExposureEntry.attempt_id))
         .limit(limit)
     )
@@ -101,7 +103,7 @@ def exposed_minor(
 ) -> int:
     """Return what an account still owes for one release; call it with its charge locked."""
     statement = (
-        select(func.coalesce(_EXPOSED, 0))
+        select(func.coalesce(EXPOSED, 0))
         .where(col(ExposureEntry.attempt_id) == attempt, col(ExposureEntry.account) == account)
         .where(col(ExposureEntry.currency) == currency)
     )

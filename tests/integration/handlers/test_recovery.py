@@ -85,9 +85,9 @@ def test_a_transfer_that_somebody_else_reversed_gives_no_more(stage: Stage, acco
     [transfer] = stage.sandbox.control("GET", "state")["objects"]["transfer"]
     stage.has(account, 9000)
     reverse(stage, str(transfer["id"]), 3500)
-    # 50.00 came, 10.00 were reversed with the refund and 35.00 by another hand.
+    # 50.00 came, 10.00 were reversed with the refund and 35.00 by another hand: 5.00 are owed.
     assert collected(stage) == "1 reversal"
-    assert (exposure(stage, account), movement(stage, account)[-1]) == (3500, -500)
+    assert (exposure(stage, account), movement(stage, account)[-1]) == (0, -500)
     assert collected(stage) == "0 reversals"
 
 

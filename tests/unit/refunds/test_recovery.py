@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 from refunds.facts import SettlementFacts, TransferFacts
 from refunds.ids import RecoveryId, RequestId, TransferId
 from refunds.money import Currency, Money
-from refunds.recovery import METADATA_RECOVERY, Collectable, plan_recovery, recovery_call
+from refunds.recovery import (
+    METADATA_RECOVERY,
+    Collectable,
+    owed_for,
+    plan_recovery,
+    recovery_call,
+)
 from refunds.steps import StepKind
-from tests.support.facts import ACCOUNT, EUR, USD
+from tests.support.facts import ACCOUNT, EUR, USD, charged
 
 
 def transfer(
@@ -103,3 +109,30 @@ def test_its_call_carries_names_of_its_own() -> None:
         "metadata": {"sluice_request": "rr_1", METADATA_RECOVERY: "rv_1"},
     }
     assert call.idempotency_key == "sluice-rv_1-1"
+
+
+@pytest.mark.parametrize(
+    "refunded, reversed_minor, idle, owed",
+    [
+        # Of 100.00 paid and 90.00 sent on:
+        (5_000, 0, 0, 4_500),
+        (5_000, 3_000, 0, 1_500),  # whoever reversed it
+        (5_000, 9_000, 0, 0),  # never less than nothing
+        (5_000, 3_000, 2_000, 3_500),  # 20.00 served a refund that failed
+        (5_000, 1_000, 2_000, 4_500),  # never more idle than was reversed
+        (12_000, 0, 0, 9_000),  # never more than was sent on
+        (1, 0, 0, 1),  # rounded up, as Stripe does
+    ],
+)
+def test_an_account_owes_its_share_of_a_payments_refunds_once(
+    refunded: int, reversed_minor: int, idle: int, owed: int
+) -> None:
+    sent = transfer(9_000, reversed_minor=reversed_minor)
+    charge = charged(10_000, refunded_minor=refunded, transfer=sent)
+    assert owed_for(charge, sent, idle) == Money(owed, USD)
+
+
+def test_what_it_owes_is_told_in_the_currency_it_settled_in() -> None:
+    sent = transfer(9_000, settled=Money(8_100, EUR))
+    charge = charged(10_000, refunded_minor=5_000, transfer=sent)
+    assert owed_for(charge, sent, 0) == Money(4_050, EUR)
