@@ -53,8 +53,10 @@ from store.tables.requests import RefundRequest
 _log = structlog.get_logger(__name__)
 
 
-def let_go(unit: Unit, request: RefundRequest, dropped_minor: int, now: datetime) -> bool:
-    """Give accounts back what was reversed for a refund that a person gave up, over
+def let_go(
+    unit: Unit, request: RefundRequest, dropped_minor: int, now: datetime, cause: str = "person"
+) -> bool:
+    """Give accounts back what was reversed for a refund that a person or a policy gave up, over
     `dropped_minor` of the charge's currency; return whether anything is to be transferred.
 
     Where another hand paid the buyer since, the platform bore it and keeps that much. The request
@@ -77,7 +79,7 @@ def let_go(unit: Unit, request: RefundRequest, dropped_minor: int, now: datetime
         f"the platform for it, and {left} given back to the accounts."
     )
     decision = decide(Outcome.REVIEW, Rule.PAID_ELSEWHERE, why)
-    record_decision(unit, request, decision, now=now, cause="person")
+    record_decision(unit, request, decision, now=now, cause=cause)
     _log.warning("compensation.kept", request=request.id, refunds=which)
     return prepare_giving_back(unit, request, rest, now, now)
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from handlers.expect import with_eta
+from handlers.give_back import let_go
 from handlers.ground import Ground, ensure_run, inputs_of
 from handlers.services import Services
+from handlers.signals import announce_work
 from refunds.candidate import Candidate
 from refunds.decision import Evaluation, Outcome
 from refunds.ids import RequestId
 from refunds.lifecycle import WAITING, Bucket
 from refunds.pool import Pool
+from store.charges import lock_charge
 from store.database import Unit
 from store.lanes import renew_lane
 from store.ledger import Because, amounts_of, move
@@ -57,6 +60,10 @@ def record_left(
     ]
     # By id, as everybody locks requests: urgent ones were judged before older ones.
     changed.sort(key=lambda verdict: verdict[0].request)
+    ended = [verdict for verdict in changed if verdict[1].decision.outcome is Outcome.REJECT]
+    for candidate, evaluation in ended:
+        _end(services, ground, waiting[candidate.request], candidate, evaluation)
+    changed = [verdict for verdict in changed if verdict not in ended]
     for start in range(0, len(changed), _BATCH):
         with services.database.unit_of_work() as unit:
             for candidate, evaluation in changed[start : start + _BATCH]:
@@ -70,15 +77,38 @@ def record_left(
             renew_lane(unit, ground.claim, services.clock())
 
 
+def _end(
+    services: Services,
+    ground: Ground,
+    waiting: Waiting,
+    candidate: Candidate,
+    evaluation: Evaluation,
+) -> None:
+    """Cancel a request by its policy, and give accounts back what was reversed for it: it can't be
+    asked for again once the request is canceled.
+
+    A unit of its own, locked in everybody's order: charge, request, lane, purses.
+    """
+    now = services.clock()
+    with services.database.unit_of_work() as unit:
+        lock_charge(unit, waiting.charge.id)
+        dropped_minor = _record_one(services, unit, ground, candidate, evaluation)
+        renew_lane(unit, ground.claim, now)
+        request = lock_request(unit, candidate.request)
+        if dropped_minor and let_go(unit, request, dropped_minor, now, ground.claim.cause):
+            announce_work(unit)
+
+
 def _record_one(
     services: Services, unit: Unit, ground: Ground, candidate: Candidate, evaluation: Evaluation
-) -> None:
+) -> int:
+    """Store one verdict and move what waits; return how much was moved."""
     now = services.clock()
     request = lock_request(unit, candidate.request)
     decision = evaluation.decision
     waits = {b: m for b, m in amounts_of(unit, candidate.request).items() if b in WAITING}
     if not waits and not candidate.by_person:
-        return
+        return 0
     ensure_run(unit, ground, now)
     record_evaluation(
         unit,
@@ -95,9 +125,10 @@ def _record_one(
         # came while this run was under way is for the next run.
         use_person_waiver(unit, request.id, now)
     target = _TARGETS.get(decision.outcome, Bucket.HELD)
-    for bucket, amount_minor in waits.items():
-        if bucket is not target:
-            move(unit, request, bucket, target, amount_minor, because)
+    moved = {bucket: minor for bucket, minor in waits.items() if bucket is not target}
+    for bucket, amount_minor in moved.items():
+        move(unit, request, bucket, target, amount_minor, because)
+    return sum(moved.values())
 
 
 _TARGETS: Final = {Outcome.REVIEW: Bucket.REVIEW, Outcome.REJECT: Bucket.CANCELED}

@@ -1,6 +1,7 @@
 """Split payments that come to nothing half-way: given back, or kept for the next try."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from handlers.operate import Action, act
 from handlers.reconcile import reconcile
 from handlers.release import run_due_lane
 from refunds.ids import RequestId
+from refunds.policy import OnDeadline
 from refunds.steps import StripeCall
+from tests.integration.handlers.test_policy_keys import under
 from tests.support.split_play import (
     balance,
     calls,
     emptied_meanwhile,
+    look_again,
     named,
     path,
     promised,
@@ -178,6 +182,25 @@ def test_a_rest_that_waits_for_the_platforms_money_stays_the_rest(stage: Stage) 
     stage.later(hours=1)
     stage.work()
     assert (balance(stage, first), balance(stage, second)) == (3600, 1800)
+
+
+def test_a_policy_that_cancels_gives_the_accounts_their_money_back(stage: Stage) -> None:
+    """Nobody is there to close it, and what is canceled can't be closed any more."""
+    under(stage, on_deadline=OnDeadline.CANCEL, hold_for=timedelta(days=2))
+    first, second, request = failed_late(stage)
+    stage.has("platform", 9000)
+    act(stage.services, Action.APPROVE, request, note="another bank", actor="ada")
+    # The buyer's 100.00 are not there, what was reversed is: 60.00 and 30.00.
+    stage.work()
+    assert rule(stage, request) == "platform_short"
+    stage.later(days=3)
+    look_again(stage)
+    assert (stage.view(request)["status"], rule(stage, request)) == ("canceled", "deadline")
+    assert (balance(stage, first), balance(stage, second)) == (6000, 3000)
+    assert balance(stage, None) == 0
+    assert promised(stage) == {}
+    look_again(stage)
+    assert [name for name, _ in calls(stage)].count("transfers") == 2
 
 
 def test_giving_back_waits_for_the_platforms_money(stage: Stage) -> None:
