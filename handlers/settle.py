@@ -35,7 +35,7 @@ from store.attempts import (
     steps_of,
 )
 from store.caps import settle_uncovered
-from store.charges import load_charge, lock_charge
+from store.charges import load_charge, lock_charge, uncount_refund
 from store.database import Unit
 from store.debts import exposed_by_attempt, idle_of, recovery_of_payment_under_way
 from store.ledger import Because, amounts_of, exposures_of, move_along, move_exposure
@@ -78,10 +78,13 @@ def apply_refund(
     # A transfer reversal shows up in the connected account as a `pyr_` refund of its `py_` payment:
     # no request is ever about that one. The prefix alone says nothing, customers' refunds of bank
     # payments carry it, too.
-    if facts.charge is None or lock_charge(unit, facts.charge) is None:
+    charge = None if facts.charge is None else lock_charge(unit, facts.charge)
+    if charge is None:
         return Applied.IGNORED
     row = lock_refund(unit, facts.refund)
     if row is not None:
+        if row.status not in NOT_LIVE and facts.status in NOT_LIVE:
+            uncount_refund(unit, charge, row.amount_minor)
         return _apply_news(unit, row, facts, now, cause)
     named = attempt or _named_attempt(facts)
     owner = None if named is None else lock_attempt(unit, named)

@@ -141,6 +141,16 @@ def with_known_refunds(unit: Unit, facts: ChargeFacts) -> ChargeFacts:
     return replace(facts, refunded_minor=max(facts.refunded_minor, known))
 
 
+def uncount_refund(unit: Unit, charge: Charge, amount_minor: int) -> None:
+    """Take a refund that came to nothing out of Stripe's figure, which was read while it counted.
+
+    Were it out already, the refunds we know of hold the line until the payment is read again.
+    """
+    charge.refunded_minor = max(0, charge.refunded_minor - amount_minor)
+    unit.add(charge)
+    unit.flush()
+
+
 def known_refunded_minor(unit: Unit, charge: ChargeId) -> int:
     """Return what the refunds of a charge come to that we know of, and what is being released."""
     releasing_minor = _in_buckets(unit, charge, _WITH_STRIPE, Mode.LIVE)

@@ -289,7 +289,7 @@ def _standing(unit: Unit, request: RequestId | str) -> _Standing:
         taken = _reversed_by(steps) + _reversed_with(refund, legs)
         counts = refund is not None and refund.status not in NOT_LIVE
         if not counts and not under_way:
-            at_hand.update(taken)
+            at_hand.update(taken + _recovered_by(unit, attempt.id))
             continue
         sent_minor += attempt.amount_minor
         reused = {leg.transfer_id: leg.at_hand_minor for leg in legs}
@@ -313,6 +313,17 @@ def _reversed_with(refund: Refund | None, legs: Sequence[AttemptLeg]) -> Counter
     if refund is None or refund.reversal is None:
         return Counter()
     return Counter({leg.transfer_id: leg.reversal_minor for leg in legs})
+
+
+def _recovered_by(unit: Unit, attempt: str) -> Counter[str]:
+    """Return what was taken back later of an uncovered release, while its refund still counted."""
+    statement = (
+        select(RecoveryAttempt.transfer, func.sum(RecoveryAttempt.reversed_minor))
+        .where(col(RecoveryAttempt.attempt_id) == attempt)
+        .where(col(RecoveryAttempt.state) == AttemptState.DONE)
+        .group_by(col(RecoveryAttempt.transfer))
+    )
+    return Counter({transfer: int(minor or 0) for transfer, minor in unit.exec(statement)})
 
 
 def _given_back(steps: Sequence[AttemptStep], *, under_way: bool) -> dict[str, int]:
