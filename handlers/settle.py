@@ -5,7 +5,6 @@ It may not call Stripe. Everything here happens in the caller's unit of work and
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -14,17 +13,15 @@ import structlog
 
 from handlers.disputed import heed_missed_news
 from handlers.give_back import finish_giving_back
+from handlers.owed import state_exposure, undo_exposure
 from handlers.review import question_charge, record_decision
 from refunds.attempt import AttemptState, Purpose, StepState
 from refunds.decision import Outcome, Rule, decide
-from refunds.exposure import ExposureBucket
 from refunds.facts import METADATA_ATTEMPT, METADATA_REQUEST, NOT_LIVE, RefundFacts, RefundStatus
-from refunds.ids import PLATFORM_LANE, AccountId, AttemptId, RefundId, RequestId
+from refunds.ids import PLATFORM_LANE, AttemptId, RefundId, RequestId
 from refunds.lifecycle import Bucket
 from refunds.money import Currency, Money
-from refunds.need import taken_minor
 from refunds.notifications import Kind
-from refunds.recovery import owed_for
 from refunds.settlement import place_of, route
 from refunds.steps import StepKind
 from store.attempts import (
@@ -35,11 +32,9 @@ from store.attempts import (
     steps_of,
 )
 from store.caps import settle_uncovered
-from store.charges import load_charge, lock_charge, uncount_refund
+from store.charges import lock_charge, uncount_refund
 from store.database import Unit
-from store.debts import exposed_by_attempt, idle_of, recovery_of_payment_under_way
-from store.ledger import Because, amounts_of, exposures_of, move_along, move_exposure
-from store.legs import attempt_legs
+from store.ledger import Because, amounts_of, move_along
 from store.observations import (
     add_refund,
     lock_refund,
@@ -49,7 +44,7 @@ from store.observations import (
 )
 from store.outbox import tell
 from store.requests import lock_request
-from store.tables.attempts import AttemptStep, ReleaseAttempt, ReservationEnd
+from store.tables.attempts import ReleaseAttempt, ReservationEnd
 from store.tables.observations import Refund
 
 _log = structlog.get_logger(__name__)
@@ -109,7 +104,7 @@ def finish_if_complete(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause
     if not buyer_is_paid(unit, attempt.id):
         settle_uncovered(unit, attempt.id, {}, now)
         return
-    _state_exposure(unit, attempt, steps, now, cause)
+    state_exposure(unit, attempt, steps, now, cause)
 
 
 def step_is_done(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause: str) -> None:
@@ -138,70 +133,6 @@ def _reversed_all(unit: Unit, attempt: ReleaseAttempt, now: datetime, cause: str
     request = lock_request(unit, attempt.request_id)
     amount_minor = attempt.amount_minor
     move_along(unit, request, (Bucket.RELEASING, Bucket.REVERSED), amount_minor, because)
-
-
-def _state_exposure(
-    unit: Unit, attempt: ReleaseAttempt, steps: list[AttemptStep], now: datetime, cause: str
-) -> None:
-    request = lock_request(unit, attempt.request_id)
-    exposures = _exposures(unit, attempt, steps)
-    actual = {(account, owes.currency): owes.amount_minor for account, owes in exposures.items()}
-    settle_uncovered(unit, attempt.id, actual, now)
-    for account, exposed in exposures.items():
-        if exposed.amount_minor <= 0:
-            continue
-        move_exposure(
-            unit,
-            request,
-            ExposureBucket.PLATFORM,
-            ExposureBucket.EXPOSED,
-            exposed,
-            Because(
-                at=now,
-                cause=cause,
-                why=f"Released uncovered: {account} still owes {exposed}.",
-                attempt=AttemptId(attempt.id),
-            ),
-            account=account,
-        )
-
-
-def _exposures(
-    unit: Unit, attempt: ReleaseAttempt, steps: list[AttemptStep]
-) -> dict[AccountId, Money]:
-    """Return what each account owes after an uncovered attempt: need less what was taken there."""
-    taken = {
-        step.target: step.object_minor or 0
-        for step in steps
-        if step.kind is StepKind.REVERSAL and step.state is StepState.DONE
-    }
-    exposures: dict[AccountId, Money] = {}
-    for leg, transfer in attempt_legs(unit, attempt.id):
-        # The reversal is in the transfer's currency, the need in the account's.
-        took_minor = taken_minor(transfer, taken.get(leg.transfer_id, 0))
-        owes = Money(leg.need_minor - took_minor, Currency(leg.need_currency))
-        known = exposures.get(transfer.account)
-        exposures[transfer.account] = owes if known is None else known + owes
-    if exposures or attempt.need_minor is None or attempt.need_currency is None:
-        return exposures
-    charge = load_charge(unit, attempt.charge_id)
-    assert charge is not None, "an attempt has its charge"
-    assert charge.transfer is not None, "only what a transfer carried on is released uncovered"
-    took_minor = taken_minor(charge.transfer, taken.get(charge.transfer.transfer, 0))
-    account, currency = charge.transfer.account, Currency(attempt.need_currency)
-    owes_minor = attempt.need_minor - took_minor
-    # The refund that completes its charge needs all that is left of the transfer, what other
-    # refunds have left uncovered included: that is owed once. A recovery without an outcome may be
-    # among what is reversed and among what is owed: it is sorted out by the next one.
-    if recovery_of_payment_under_way(unit, charge.charge):
-        return {account: Money(owes_minor, currency)}
-    idle_minor = idle_of(unit, charge.charge, charge.transfer.transfer)
-    refunded_in_full = replace(charge, refunded_minor=charge.amount.amount_minor)
-    most = owed_for(refunded_in_full, charge.transfer, idle_minor)
-    if most.currency == currency:
-        others = exposed_by_attempt(unit, charge.charge, account, currency)
-        owes_minor = min(owes_minor, max(0, most.amount_minor - sum(others.values())))
-    return {account: Money(owes_minor, currency)}
 
 
 def buyer_is_paid(unit: Unit, attempt: AttemptId | str) -> bool:
@@ -260,7 +191,7 @@ def _apply_news(unit: Unit, row: Refund, facts: RefundFacts, now: datetime, caus
     if changes:
         _move(unit, row, applied, facts, now, cause)
         if facts.status in NOT_LIVE:
-            _undo_exposure(unit, attempt, facts, now, cause)
+            undo_exposure(unit, attempt, _sentence(facts), now, cause)
     _close_if_debited(unit, attempt, facts, now)
     return Applied.MOVED if changes else Applied.UNCHANGED
 
@@ -366,24 +297,6 @@ def _close_if_debited(
     over = facts.status in (*NOT_LIVE, RefundStatus.SUCCEEDED)
     if over or (not queued and (facts.reversal is not None or not asked_reversal)):
         close_reservations(unit, attempt.id, ReservationEnd.SPENT, now)
-
-
-def _undo_exposure(
-    unit: Unit, attempt: ReleaseAttempt, facts: RefundFacts, now: datetime, cause: str
-) -> None:
-    """The buyer was not paid after all: the platform no longer stands in for this attempt."""
-    for account, exposed in exposures_of(unit, AttemptId(attempt.id)).items():
-        if exposed.amount_minor <= 0:
-            continue
-        move_exposure(
-            unit,
-            lock_request(unit, attempt.request_id),
-            ExposureBucket.EXPOSED,
-            ExposureBucket.PLATFORM,
-            exposed,
-            Because(at=now, cause=cause, why=_sentence(facts), attempt=AttemptId(attempt.id)),
-            account=account,
-        )
 
 
 _SAID: Final[Mapping[RefundStatus, str]] = {
