@@ -145,5 +145,5 @@ def swept(stage: Stage, account: str) -> None:
 
 def due(stage: Stage, account: str) -> bool:
     with stage.services.database.reading() as unit:
-        lane = unit.get(Lane, account)
+        lane = unit.get(Lane, (account, stage.services.mode))
     return lane is not None and lane.release_due_at is not None

@@ -5,6 +5,7 @@ It may not check who raises them.
 
 import inspect
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 
@@ -19,6 +20,7 @@ from refunds.errors import (
     KeyReusedError,
     LeaseLostError,
     PaymentNotFoundError,
+    PeriodError,
     PolicyError,
     RequestNotFoundError,
     RequestOpenError,
@@ -46,6 +48,11 @@ EXAMPLES: list[tuple[Callable[[], SluiceError], str, dict[str, object]]] = [
         lambda: InvalidWishError("amount must be at least 1", param="amount"),
         "amount must be at least 1",
         {"param": "amount", "code": "parameter_invalid"},
+    ),
+    (
+        lambda: PeriodError(date(2026, 5, 2), date(2026, 5, 1)),
+        "the period ends on 2026-05-01, before it begins on 2026-05-02",
+        {},
     ),
     (
         lambda: PaymentNotFoundError("no payment pi_x"),
