@@ -94,7 +94,10 @@ def _estimated(
             estimated.append((candidate, evaluation))
             continue
         eta = _last(
-            [_expected(lack, outlooks.get(lack.account), ahead) for lack in evaluation.shortfalls]
+            [
+                _expected(lack, outlooks.get(lack.account), ahead, candidate)
+                for lack in evaluation.shortfalls
+            ]
         )
         estimated.append((candidate, replace(evaluation, eta=eta)))
         ahead.update(candidate.takes)
@@ -102,15 +105,18 @@ def _estimated(
 
 
 def _expected(
-    lack: Shortfall, outlook: _Outlook | None, ahead: Mapping[PurseKey, int]
+    lack: Shortfall, outlook: _Outlook | None, ahead: Mapping[PurseKey, int], candidate: Candidate
 ) -> Eta | None:
     if outlook is None:
         return None
     currency = lack.missing.currency
+    purse = (lack.account, currency)
+    own_minor = sum(d.own_pending_minor for d in candidate.draws if d.purse == purse)
     return estimate(
         shortfall_minor=lack.missing.amount_minor,
         currency=currency,
-        ahead_minor=ahead.get((lack.account, currency), 0),
+        ahead_minor=ahead.get(purse, 0),
+        counted_minor=own_minor,
         arrivals=outlook.arrivals,
         payout_interval=outlook.payout_interval,
         guarded=outlook.guarded,

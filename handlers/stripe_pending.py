@@ -45,13 +45,14 @@ def _alert(services: Services, pending: StripePending) -> bool:
         first = note_alert(unit, pending.refund, days)
         if first:
             left = pending.days_left(now)
+            days_left = f"{left} {'day' if left == 1 else 'days'}"
             tell_of_request(
                 unit,
                 Kind.STRIPE_PENDING,
                 get_request(unit, pending.request),
                 at=now,
-                why=f"Stripe holds {pending.refund} over {pending.amount}, because the platform's "
-                f"balance is short, and gives it up in {left} {'day' if left == 1 else 'days'}.",
+                why=f"Stripe holds {pending.refund} over {pending.amount} for want of money in "
+                f"the balance that pays it, and gives it up in {days_left}.",
             )
     if first:
         _log.error(

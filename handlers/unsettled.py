@@ -147,15 +147,14 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
         for facts in refunds:
             if facts.metadata.get(METADATA_ATTEMPT) == row.id:
                 apply_refund(unit, facts, now=now, cause="reconcile", attempt=AttemptId(row.id))
-                if steps_of(unit, row.id)[0].state is not StepState.PLANNED:
+                if _refund_of(unit, row).state is not StepState.PLANNED:
                     return True
                 # It carries the attempt's name and is something else: nothing may follow from it.
                 postpone_unexplained(services, unit, attempt, now)
                 return False
         why = "Stripe's list of the payment's refunds shows that it was never carried out."
         because = Because(at=now, cause="reconcile", why=why, attempt=AttemptId(row.id))
-        refund = next(s for s in steps_of(unit, row.id) if s.kind is StepKind.REFUND)
-        settle_step(unit, refund, StepState.NEVER_EXECUTED, now)
+        settle_step(unit, _refund_of(unit, row), StepState.NEVER_EXECUTED, now)
         put_back(unit, attempt, AttemptState.NEVER_EXECUTED, because)
         request = lock_request(unit, row.request_id)
         decision = decide(Outcome.HOLD, Rule.NEVER_EXECUTED, why)
@@ -167,6 +166,11 @@ def _look_for_refund(services: Services, row: ReleaseAttempt) -> bool:
         mark_due(unit, LaneId(row.lane), now, "reconcile")
     _log.warning("attempt.never_executed", attempt=row.id, request=row.request_id)
     return False
+
+
+def _refund_of(unit: Unit, row: ReleaseAttempt) -> AttemptStep:
+    """Return the attempt's refund, which comes after its reversals where a payment was split."""
+    return next(step for step in steps_of(unit, row.id) if step.kind is StepKind.REFUND)
 
 
 def _look_for_reversal(services: Services, row: ReleaseAttempt, step: AttemptStep) -> bool:

@@ -50,20 +50,24 @@ def estimate(
     shortfall_minor: int,
     currency: Currency,
     ahead_minor: int,
+    counted_minor: int = 0,
     arrivals: Iterable[Arrival],
     payout_interval: str | None,
     guarded: bool,
 ) -> Eta | None:
     """Return when arrivals cover the shortfall and what older requests will take first.
 
+    `counted_minor` is pending money that the shortfall counts on already, the payment's own: when
+    it arrives nothing is less short.
+
     `None` where the pending money known today never does. "unlikely" where daily payouts take
     whatever becomes available and nothing guards it; "possible" where other payouts or older
     requests stand in between; "likely" otherwise. A time gone by means that Stripe is late, and
     that it may be any moment.
     """
-    missing_minor = shortfall_minor + ahead_minor
-    if missing_minor <= 0:
+    if shortfall_minor + ahead_minor <= 0:
         return None
+    missing_minor = shortfall_minor + ahead_minor + counted_minor
     due = sorted((a.on, a.net_minor) for a in arrivals if a.currency == currency)
     total_minor = 0
     covered_at: datetime | None = None

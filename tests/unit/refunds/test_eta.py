@@ -47,6 +47,21 @@ def test_the_day_on_which_it_is_covered_and_stays_so(
     assert found.at == NOON + day * DAY
 
 
+def test_the_payments_own_money_does_not_arrive_twice() -> None:
+    # Need 10,000, of which 6,000 are the payment's own, pending: 4,000 short. Its 6,000 come on day
+    # 1 and change nothing; 2,000 + 2,000 of other payments on days 2 and 4 make up the rest.
+    found = estimate(
+        shortfall_minor=4000,
+        currency=USD,
+        ahead_minor=0,
+        counted_minor=6000,
+        arrivals=[arrival(1, 6000), arrival(2, 2000), arrival(4, 2000)],
+        payout_interval="manual",
+        guarded=False,
+    )
+    assert found == Eta(at=NOON + 4 * DAY, confidence=Confidence.LIKELY)
+
+
 @pytest.mark.parametrize(
     "shortfall_minor, arrivals",
     [
