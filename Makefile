@@ -16,8 +16,8 @@ venv: ## Create .venv from the pinned requirements, or reuse it
 demo: venv ## Watch a refund being held and released (ONCE=1: end by itself)
 	@$(BIN)/sluice demo $(if $(filter-out 0,$(ONCE)),--once)
 
-# As many as the smallest machine has cores: more only take them from each other.
-WORKERS := 2
+# Twice as many as the smallest machine has cores: half of them wait, for a lease or an answer.
+WORKERS := 4
 test: venv ## Run all tests (ARGS="tests/unit -k money" for some, WORKERS=0 one after the other)
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
